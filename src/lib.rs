@@ -11,7 +11,7 @@
 //! [`api`] and nothing else: each role is a type, files pass between the roles, on the disk or in
 //! [memory](api::Memory), and the two servers talk through any [`api::wire::Channel`], over
 //! [`api::wire::StreamChannel`] through any stream that it brings. A change of what is in that module is named in the
-//! changelog. Every other path is public so that it can be read, tested and measured, and changes without a word.
+//! changelog; all else is private.
 //!
 //! ```toml
 //! [dependencies]
@@ -87,19 +87,19 @@
 //! 1. [`base`](ppdenoise_base)
 //! 2. [`kernels`], [`image`]
 //! 3. [`crypto`]
-//! 4. [`model`]
-//! 5. [`material`], `train`
-//! 6. [`files`], [`wire`]
-//! 7. [`protocol`]
-//! 8. [`artefact`]
-//! 9. [`roles`]
-//! 10. [`lab`]
-//! 11. [`cli`]
+//! 4. `model`
+//! 5. `material`, `train`
+//! 6. `files`, `wire`
+//! 7. `protocol`
+//! 8. `artefact`
+//! 9. `roles`
+//! 10. `lab`
+//! 11. `cli`
 //!
 //! `base`, with [`ids`], [`numbers`] and [`network`], `kernels`, `image` and `crypto` are packages of their own; the
 //! rest are modules of this one. Lines 1 to 5 are pure: no files, sockets, clock or operating-system randomness, but
 //! for the one place that `tests/layers` lists with its reason; it compares this list with the imports. The trainer is
-//! there with the feature of its name. Only [`cli`] prints. Unsafe code is in `kernels` only.
+//! there with the feature of its name. Only `cli` prints. Unsafe code is in `kernels` only.
 
 // Unit tests and tests with the real binary split dealt material by one function, and make random networks by
 // one, which name this crate as the latter do.
@@ -159,24 +159,66 @@ pub mod api {
     };
     pub use crate::roles::{images, inspect, models, one_cloud, server};
     pub use crate::size::{Position, Size};
-    pub use crate::wire;
+
+    pub mod wire {
+        //! Channels between the two servers: over TCP with TLS 1.3, over any stream, and in memory.
+        pub use crate::wire::*;
+    }
 }
 
-pub use ppdenoise_base::{ids, network, numbers, size};
-pub use ppdenoise_crypto as crypto;
-pub use ppdenoise_image as image;
-pub use ppdenoise_kernels as kernels;
+/// The rooms, for the program, tests, benches and fuzz targets. They change without a word: other programs use [`api`].
+#[doc(hidden)]
+pub mod internals {
+    pub mod artefact {
+        pub use crate::artefact::*;
+    }
+    pub mod files {
+        pub use crate::files::*;
+    }
+    pub mod material {
+        pub use crate::material::*;
+    }
+    pub mod model {
+        pub use crate::model::*;
+    }
+    pub mod protocol {
+        pub use crate::protocol::*;
+    }
+    pub mod roles {
+        pub use crate::roles::*;
+    }
+    pub mod wire {
+        pub use crate::wire::*;
+    }
+    #[cfg(feature = "cli")]
+    pub mod cli {
+        pub use crate::cli::*;
+    }
+    #[cfg(feature = "cli")]
+    pub mod lab {
+        pub use crate::lab::*;
+    }
+    #[cfg(feature = "train")]
+    pub mod train {
+        pub use crate::train::*;
+    }
+}
 
-pub mod artefact;
+use ppdenoise_base::{ids, network, numbers, size};
+use ppdenoise_crypto as crypto;
+use ppdenoise_image as image;
+use ppdenoise_kernels as kernels;
+
+mod artefact;
 #[cfg(feature = "cli")]
-pub mod cli;
-pub mod files;
+mod cli;
+mod files;
 #[cfg(feature = "cli")]
-pub mod lab;
-pub mod material;
-pub mod model;
-pub mod protocol;
-pub mod roles;
+mod lab;
+mod material;
+mod model;
+mod protocol;
+mod roles;
 #[cfg(feature = "train")]
-pub mod train;
-pub mod wire;
+mod train;
+mod wire;

@@ -5,5 +5,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    ppdenoise::cli::main()
+    ppdenoise::internals::cli::main()
 }

@@ -4,17 +4,17 @@
 
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
-use ppdenoise::crypto::circuit::comparison::Comparison;
-use ppdenoise::crypto::garble::hash::Hasher;
-use ppdenoise::crypto::garble::{
+use ppdenoise_base::numbers::bits::Bits;
+use ppdenoise_crypto::circuit::comparison::Comparison;
+use ppdenoise_crypto::garble::hash::Hasher;
+use ppdenoise_crypto::garble::{
     Block, BlockStream, Delta, Evaluator, Garbler, GarblerInputs, Labels, Program, Tweak,
 };
-use ppdenoise::crypto::ot::extension::FieldBits;
-use ppdenoise::crypto::ot::testing::{delta, extension};
-use ppdenoise::crypto::ot::transpose::columns_to_rows;
-use ppdenoise::crypto::ot::{SemiHonestCotReceiver, SemiHonestCotSender};
-use ppdenoise::kernels::AesBackend;
-use ppdenoise::numbers::bits::Bits;
+use ppdenoise_crypto::ot::extension::FieldBits;
+use ppdenoise_crypto::ot::testing::{delta, extension};
+use ppdenoise_crypto::ot::transpose::columns_to_rows;
+use ppdenoise_crypto::ot::{SemiHonestCotReceiver, SemiHonestCotSender};
+use ppdenoise_kernels::AesBackend;
 
 const INSTANCES: usize = 1024;
 /// 26 a tanh; also what exact ReLUs of 17 bits take of one extension at a time, 13 for each of 2,048.

@@ -2,7 +2,7 @@
 
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
-use ppdenoise::image::{Depth, GreyImage, ImageFormat, Raster, RowReader, write};
+use ppdenoise_image::{Depth, GreyImage, ImageFormat, Raster, RowReader, write};
 use std::io::Cursor;
 
 fn main() {

@@ -4,10 +4,10 @@
 
 use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box};
-use ppdenoise::crypto::prg::{Domain, Purpose, Seed, Stream};
-use ppdenoise::kernels::{self, Backend, LookupTable, PackedWeights};
-use ppdenoise::numbers::packing;
-use ppdenoise::numbers::ring::Ring;
+use ppdenoise_base::numbers::packing;
+use ppdenoise_base::numbers::ring::Ring;
+use ppdenoise_crypto::prg::{Domain, Purpose, Seed, Stream};
+use ppdenoise_kernels::{Backend, LookupTable, PackedWeights};
 use std::fmt;
 
 fn main() {
@@ -32,14 +32,14 @@ fn aligned<R>(buffer: &mut [R], count: usize) -> &mut [R] {
 /// The bare register kernel on operands that stay in the nearest cache.
 #[divan::bench(types = [u32, u64], args = backends())]
 fn register<R: Ring>(bencher: Bencher, backend: Backend) {
-    let depth = kernels::register_depth::<R>(backend);
-    let (rows, width) = (kernels::register_rows::<R>(backend), 128 / R::BYTES);
+    let depth = ppdenoise_kernels::register_depth::<R>(backend);
+    let (rows, width) = (ppdenoise_kernels::register_rows::<R>(backend), 128 / R::BYTES);
     let (mut panel, mut strip) = (words::<R>((depth + 1) * width), words::<R>((depth + 16) * rows));
     let panel = aligned(&mut panel, depth * width);
     let strip = aligned(&mut strip, depth * rows);
     let mut out = vec![R::ZERO; rows * width];
     bencher.counter(ItemsCount::new(depth * width * rows)).bench_local(|| {
-        kernels::register_kernel(backend, black_box(panel), black_box(strip), &mut out);
+        ppdenoise_kernels::register_kernel(backend, black_box(panel), black_box(strip), &mut out);
     });
 }
 
@@ -72,7 +72,7 @@ fn matmul<R: Ring>(bencher: Bencher, case: &Case) {
     let weights = PackedWeights::pack_with(backend, m, n, &words::<R>(m * n));
     let (a, mut c) = (words::<R>(p * n), vec![R::ZERO; p * m]);
     bencher.counter(ItemsCount::new(m * n * p)).bench_local(|| {
-        kernels::matmul_acc(&weights, black_box(&a), &mut c);
+        ppdenoise_kernels::matmul_acc(&weights, black_box(&a), &mut c);
     });
 }
 
@@ -87,7 +87,7 @@ fn lookup<const HI: u32>(bencher: Bencher, backend: Backend) {
     let mut sums = [0; 3].map(|_| vec![0u32; COUNT]);
     bencher.counter(ItemsCount::new(COUNT)).bench_local(|| {
         let sums = sums.each_mut().map(|s| &mut s[..]);
-        kernels::masked_sums_with(backend, &table, black_box(&one_hot), &offsets, sums);
+        ppdenoise_kernels::masked_sums_with(backend, &table, black_box(&one_hot), &offsets, sums);
     });
 }
 

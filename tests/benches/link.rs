@@ -3,7 +3,7 @@
 
 use divan::Bencher;
 use divan::counter::BytesCount;
-use ppdenoise::wire::{
+use ppdenoise::internals::wire::{
     Channel, Limits, Listener, MAGIC, Security, Tag, TcpChannel, TlsKeys, connect,
 };
 use ring::aead;

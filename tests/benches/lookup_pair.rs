@@ -2,12 +2,12 @@
 
 use divan::Bencher;
 use divan::counter::ItemsCount;
-use ppdenoise::crypto::ot::extension::FieldBits;
-use ppdenoise::crypto::prg::Seed;
-use ppdenoise::ids::Party;
-use ppdenoise::material::{Origin, SlotView};
-use ppdenoise::protocol::PairSession;
-use ppdenoise::wire::{MemChannel, pair};
+use ppdenoise::internals::material::{Origin, SlotView};
+use ppdenoise::internals::protocol::PairSession;
+use ppdenoise::internals::wire::{MemChannel, pair};
+use ppdenoise_base::ids::Party;
+use ppdenoise_crypto::ot::extension::FieldBits;
+use ppdenoise_crypto::prg::Seed;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 /// Elements of a sample: a batch of a convolutional network.

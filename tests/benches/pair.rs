@@ -5,16 +5,16 @@
 
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
-use ppdenoise::crypto::prg::{Domain, Purpose, Seed};
-use ppdenoise::crypto::rlwe::{N, Profile};
-use ppdenoise::ids::Party;
-use ppdenoise::kernels::{self, Backend, Ntt, PackedWeights};
-use ppdenoise::material::pair::linear::{
+use ppdenoise::internals::material::pair::linear::{
     BatchName, Encryptor, FreshBytes, HintSeed, Holder, LinearPlan, MaskName, MaskNonce, Masking,
     Part, PeerHints, RoundingSeed,
 };
-use ppdenoise::model::{Method, QuantiseOptions, load_npz, quantise};
-use ppdenoise::numbers::ring::{Ring, RingBits};
+use ppdenoise::internals::model::{Method, QuantiseOptions, load_npz, quantise};
+use ppdenoise_base::ids::Party;
+use ppdenoise_base::numbers::ring::{Ring, RingBits};
+use ppdenoise_crypto::prg::{Domain, Purpose, Seed};
+use ppdenoise_crypto::rlwe::{N, Profile};
+use ppdenoise_kernels::{Backend, Ntt, PackedWeights, matmul_acc};
 use std::fmt;
 use std::io::Cursor;
 
@@ -70,8 +70,8 @@ fn two_products(bencher: Bencher, case: &Case) {
     let (high, mut sums) = (words::<u64>(N * n), vec![0; N * m]);
     let low: Vec<u64> = high.iter().map(|v| v >> 44).collect();
     bencher.counter(ItemsCount::new(m * n * N)).bench_local(|| {
-        kernels::matmul_acc(&weights, black_box(&high), &mut sums);
-        kernels::matmul_acc(&weights, black_box(&low), &mut sums);
+        matmul_acc(&weights, black_box(&high), &mut sums);
+        matmul_acc(&weights, black_box(&low), &mut sums);
     });
 }
 

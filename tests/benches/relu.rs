@@ -4,17 +4,17 @@
 
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
-use ppdenoise::crypto::alarm::{AlarmHash, AlarmKey};
-use ppdenoise::crypto::prg::{Domain, Purpose, Seed};
-use ppdenoise::ids::Party;
-use ppdenoise::kernels::{
+use ppdenoise::internals::material::{Chunk, Origin, ReluMaterial, SlotView, deal_relus};
+use ppdenoise::internals::protocol::{ActivationBatch, Engine, ReluEngine, ReluOp, Step};
+use ppdenoise_base::ids::Party;
+use ppdenoise_base::numbers::packing;
+use ppdenoise_base::numbers::relu::{ReluShape, Slope, Zone};
+use ppdenoise_crypto::alarm::{AlarmHash, AlarmKey};
+use ppdenoise_crypto::prg::{Domain, Purpose, Seed};
+use ppdenoise_kernels::{
     Backend, RELU_BLOCK, ReluShares, relu_alarms, relu_borrows_with, relu_complement_with,
     relu_digits_with, relu_results_with,
 };
-use ppdenoise::material::{Chunk, Origin, ReluMaterial, SlotView, deal_relus};
-use ppdenoise::numbers::packing;
-use ppdenoise::numbers::relu::{ReluShape, Slope, Zone};
-use ppdenoise::protocol::{ActivationBatch, Engine, ReluEngine, ReluOp, Step};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 /// A batch of a convolutional network.

@@ -3,15 +3,15 @@
 
 use divan::counter::BytesCount;
 use divan::{Bencher, black_box};
-use ppdenoise::files::container::header::{Body, OpenedWeights, Triples};
-use ppdenoise::files::container::{
+use ppdenoise::internals::files::container::header::{Body, OpenedWeights, Triples};
+use ppdenoise::internals::files::container::{
     ChunkKey, Content, Envelope, EnvelopeReader, EnvelopeWriter, OpenFrom, SealTo,
 };
-use ppdenoise::files::keys::SecretKey;
-use ppdenoise::ids::Party;
-use ppdenoise::ids::{Digest, ModelId, Role, TripleSetId, WeightMaskId};
-use ppdenoise::material::Origin;
-use ppdenoise::numbers::ring::RingBits;
+use ppdenoise::internals::files::keys::SecretKey;
+use ppdenoise::internals::material::Origin;
+use ppdenoise_base::ids::Party;
+use ppdenoise_base::ids::{Digest, ModelId, Role, TripleSetId, WeightMaskId};
+use ppdenoise_base::numbers::ring::RingBits;
 use std::io::{Cursor, Write, sink};
 
 fn main() {

@@ -9,13 +9,13 @@
 
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
-use ppdenoise::crypto::garble::hash::Hasher;
-use ppdenoise::crypto::garble::{Block, BlockStream, Delta, Tweak};
-use ppdenoise::crypto::ot::extension::FieldBits;
-use ppdenoise::crypto::ot::testing::{delta, extension};
-use ppdenoise::crypto::ot::{SemiHonestCotReceiver, SemiHonestCotSender, choose_later};
-use ppdenoise::kernels::AesBackend;
-use ppdenoise::numbers::bits::Bits;
+use ppdenoise_base::numbers::bits::Bits;
+use ppdenoise_crypto::garble::hash::Hasher;
+use ppdenoise_crypto::garble::{Block, BlockStream, Delta, Tweak};
+use ppdenoise_crypto::ot::extension::FieldBits;
+use ppdenoise_crypto::ot::testing::{delta, extension};
+use ppdenoise_crypto::ot::{SemiHonestCotReceiver, SemiHonestCotSender, choose_later};
+use ppdenoise_kernels::AesBackend;
 use std::fmt;
 
 /// Transfers that are summed up for each output.

@@ -3,7 +3,7 @@
 use super::Lab;
 use super::npz::Npz;
 use ndarray::{Array1, Array4};
-use ppdenoise::image::GreyImage;
+use ppdenoise_image::GreyImage;
 
 /// Bytes that each server sends for an exact ReLU of 17 bits: z, 6 bits of digits, 1 of the sign, V.
 pub(crate) const RELU_BYTES: f64 = (17.0 + 6.0 + 1.0 + 32.0) / 8.0;

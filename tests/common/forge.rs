@@ -1,13 +1,15 @@
 //! Files as somebody makes them who has some of the keys, and means no good.
 
 use super::Lab;
-use ppdenoise::files::container::envelope::{ChunkKey, Content, EnvelopeWriter, open_file};
-use ppdenoise::files::container::header::{Body, PublicModel};
-use ppdenoise::files::container::no_passphrase;
-use ppdenoise::files::container::{OpenFrom, SealTo};
-use ppdenoise::files::keys::KeyFolder;
-use ppdenoise::files::keys::{PublicKey, SecretKey};
-use ppdenoise::ids::{Fingerprint, Role};
+use ppdenoise::internals::files::container::envelope::{
+    ChunkKey, Content, EnvelopeWriter, open_file,
+};
+use ppdenoise::internals::files::container::header::{Body, PublicModel};
+use ppdenoise::internals::files::container::no_passphrase;
+use ppdenoise::internals::files::container::{OpenFrom, SealTo};
+use ppdenoise::internals::files::keys::KeyFolder;
+use ppdenoise::internals::files::keys::{PublicKey, SecretKey};
+use ppdenoise_base::ids::{Fingerprint, Role};
 
 /// Keys of a folder.
 pub struct Keys(KeyFolder);

@@ -5,12 +5,12 @@
 #![allow(unreachable_pub)]
 
 use ndarray::{Array1, Array2};
-use ppdenoise::model::Activation;
-use ppdenoise::model::{FloatLinear, FloatModel, Normalisation};
-use ppdenoise::network::{
+use ppdenoise::internals::model::Activation;
+use ppdenoise::internals::model::{FloatLinear, FloatModel, Normalisation};
+use ppdenoise_base::network::{
     Border, Continued, Fold, Gather, Network, Op, Read, Source, gaussian_window,
 };
-use ppdenoise::size::Size;
+use ppdenoise_base::size::Size;
 
 /// Numbers that have nothing to do with one another.
 pub struct Numbers(pub u64);

@@ -4,9 +4,9 @@ use super::forge::{Keys, seeds};
 use super::kill::{DONE, GREETING};
 use super::link::{Frame, frames};
 use super::{Ended, KEYS, Lab, Running, clean_crop};
-use ppdenoise::files::container::{OpenFrom, open_file};
-use ppdenoise::ids::Role;
-use ppdenoise::size::Size;
+use ppdenoise::internals::files::container::{OpenFrom, open_file};
+use ppdenoise_base::ids::Role;
+use ppdenoise_base::size::Size;
 use std::collections::HashSet;
 use std::fs;
 

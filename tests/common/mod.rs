@@ -16,8 +16,8 @@ pub mod proxy;
 pub mod refusal;
 pub mod service;
 
-use ppdenoise::image::{GreyImage, ImageFormat, write};
-use ppdenoise::size::Size;
+use ppdenoise_base::size::Size;
+use ppdenoise_image::{GreyImage, ImageFormat, write};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use std::ffi::OsStr;
@@ -508,14 +508,14 @@ pub fn checkers(Size { height, width }: Size) -> GreyImage {
 
 /// A crop of the photograph with noise of 25 grey levels, clipped to 8 bits; always the same.
 pub fn noisy_crop(size: Size) -> GreyImage {
-    ppdenoise::image::add_gaussian(&clean_crop(size), 25.0, 11).unwrap().rounded()
+    ppdenoise_image::add_gaussian(&clean_crop(size), 25.0, 11).unwrap().rounded()
 }
 
 /// A crop of the photograph.
 pub fn clean_crop(Size { height, width }: Size) -> GreyImage {
     let camera = ImageFormat::Png.decode(&fs::read(CAMERA).unwrap()).unwrap();
     let camera = camera.into_grey().unwrap();
-    let rect = ppdenoise::image::Rect { top: 100, left: 200, height, width };
+    let rect = ppdenoise_image::Rect { top: 100, left: 200, height, width };
     camera.crop(rect).unwrap()
 }
 

@@ -1,7 +1,7 @@
 //! What the tests of errors share: exit codes, and servers that must fail.
 
 use super::{Ended, Job, Lab};
-use ppdenoise::size::Size;
+use ppdenoise_base::size::Size;
 
 /// Exit codes, as `--help` documents them.
 pub const FAILED: i32 = 1;

@@ -6,13 +6,13 @@
 // Two kinds of tests have it as a module of their own.
 #![allow(unreachable_pub)]
 
-use ppdenoise::crypto::prg::Seed;
-use ppdenoise::ids::Party;
-use ppdenoise::material::{BatchSpan, Chunk, Origin, SlotView};
-use ppdenoise::model::{ActivationSpec, PublicModel};
-use ppdenoise::network::Op;
-use ppdenoise::numbers::ring;
-use ppdenoise::numbers::ring::Ring;
+use ppdenoise::internals::material::{BatchSpan, Chunk, Origin, SlotView};
+use ppdenoise::internals::model::{ActivationSpec, PublicModel};
+use ppdenoise_base::ids::Party;
+use ppdenoise_base::network::Op;
+use ppdenoise_base::numbers::ring;
+use ppdenoise_base::numbers::ring::Ring;
+use ppdenoise_crypto::prg::Seed;
 
 /// The chunks of S0 and S1 for `op` and `batch`; `seeds` are both servers' slot seeds, `dealt` is S0's
 /// chunk.

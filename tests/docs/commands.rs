@@ -7,8 +7,8 @@
 //! looked up only, as are those of commands in running text.
 
 use crate::common::{CAMERA, KEYS, Lab, TINY, clean_crop};
-use ppdenoise::image::{ImageFormat, add_gaussian};
-use ppdenoise::size::Size;
+use ppdenoise_base::size::Size;
+use ppdenoise_image::{ImageFormat, add_gaussian};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::net::TcpListener;

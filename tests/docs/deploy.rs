@@ -3,7 +3,7 @@
 
 use crate::common::service::{free_port, until};
 use crate::common::{Lab, Running};
-use ppdenoise::size::Size;
+use ppdenoise_base::size::Size;
 use std::path::Path;
 use std::process::Command;
 

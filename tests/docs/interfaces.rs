@@ -2,8 +2,8 @@
 
 use crate::common::refusal::{INPUT, USAGE};
 use crate::common::{CAMERA, Ended, Job, KEYS, Lab, TINY, clean_crop, noisy_crop};
-use ppdenoise::kernels::Backend;
-use ppdenoise::size::Size;
+use ppdenoise_base::size::Size;
+use ppdenoise_kernels::Backend;
 use std::io::Write;
 use std::process::{Command, Stdio};
 

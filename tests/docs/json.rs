@@ -5,7 +5,7 @@ use super::schemas::{self, Seen, short};
 use crate::common::one_cloud::OneCloud;
 use crate::common::service::{Service, free_port};
 use crate::common::{CAMERA, Job, KEYS, Lab, Running, TINY, clean_crop, conv, noisy_crop, signal};
-use ppdenoise::size::Size;
+use ppdenoise_base::size::Size;
 use std::fs;
 
 #[test]

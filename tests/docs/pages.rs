@@ -44,7 +44,7 @@ fn the_page_of_reports_is_made_from_their_schemas() {
 
 #[test]
 fn the_page_of_commands_is_made_from_the_command_line() {
-    let mut program = ppdenoise::cli::command();
+    let mut program = ppdenoise::internals::cli::command();
     program.build();
     let everywhere = program.get_arguments().filter(|arg| arg.is_global_set());
     let everywhere = format!("## Everywhere\n\n{}", table(everywhere));
@@ -101,7 +101,7 @@ fn words(arg: &Arg) -> String {
 
 /// The commands that `--help` lists are those of the page.
 pub(crate) fn commands() -> Vec<Command> {
-    let mut program = ppdenoise::cli::command();
+    let mut program = ppdenoise::internals::cli::command();
     program.build();
     program.get_subcommands().filter(|command| command.get_name() != "help").cloned().collect()
 }

@@ -4,7 +4,7 @@
 //! versions; and a keyword that is not checked here is one.
 
 use crate::common::Lab;
-use ppdenoise::ids::Role;
+use ppdenoise_base::ids::Role;
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 

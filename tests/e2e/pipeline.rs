@@ -4,8 +4,8 @@ use crate::common::proxy::{Proxy, Wire};
 use crate::common::{
     CAMERA, Job, KEYS, Lab, TINY, clean_crop, difference, noisy_crop, reports, traffic,
 };
-use ppdenoise::image::GreyImage;
-use ppdenoise::size::Size;
+use ppdenoise_base::size::Size;
+use ppdenoise_image::GreyImage;
 use serde_json::Value;
 use std::os::unix::fs::PermissionsExt;
 
@@ -138,7 +138,7 @@ fn reconstruct_takes_shares_in_any_order_and_a_reference() {
 fn float_images_in_and_out() {
     let lab = Lab::new();
     lab.share_model(&["--interval", "5"]);
-    let noisy = ppdenoise::image::add_gaussian(&clean_crop(Size::new(17, 31)), 40.0, 5).unwrap();
+    let noisy = ppdenoise_image::add_gaussian(&clean_crop(Size::new(17, 31)), 40.0, 5).unwrap();
     let mut levels = noisy.pixels().to_vec();
     (levels[0], levels[1]) = (-500.0, 900.0);
     lab.picture("noisy.npy", &GreyImage::new(17, 31, levels).unwrap());

@@ -1,21 +1,21 @@
 //! Types that hold secrets print none of their content, and wipe what they hold.
 
-use ppdenoise::artefact::Note;
-use ppdenoise::crypto::alarm::{AlarmHalf, AlarmHash, AlarmKey};
-use ppdenoise::crypto::garble::hash::Hasher;
-use ppdenoise::crypto::garble::{BlockStream, Colours, Delta, Garbler, Labels};
-use ppdenoise::crypto::ot::pads::Shares;
-use ppdenoise::crypto::prg::Seed;
-use ppdenoise::crypto::secret::Secret;
-use ppdenoise::files::keys::SecretKey;
-use ppdenoise::image::{Depth, GreyImage, ImageFormat, Sketch};
-use ppdenoise::kernels::{AesBackend, PackedWeights, ReluShares};
-use ppdenoise::material::{Chunk, PartySeeds};
-use ppdenoise::model::{FloatLinear, IntLinear};
-use ppdenoise::numbers::bits::Bits;
-use ppdenoise::numbers::block::Block;
-use ppdenoise::size::Size;
-use ppdenoise::wire::{Frame, Tag};
+use ppdenoise::internals::artefact::Note;
+use ppdenoise::internals::files::keys::SecretKey;
+use ppdenoise::internals::material::{Chunk, PartySeeds};
+use ppdenoise::internals::model::{FloatLinear, IntLinear};
+use ppdenoise::internals::wire::{Frame, Tag};
+use ppdenoise_base::numbers::bits::Bits;
+use ppdenoise_base::numbers::block::Block;
+use ppdenoise_base::size::Size;
+use ppdenoise_crypto::alarm::{AlarmHalf, AlarmHash, AlarmKey};
+use ppdenoise_crypto::garble::hash::Hasher;
+use ppdenoise_crypto::garble::{BlockStream, Colours, Delta, Garbler, Labels};
+use ppdenoise_crypto::ot::pads::Shares;
+use ppdenoise_crypto::prg::Seed;
+use ppdenoise_crypto::secret::Secret;
+use ppdenoise_image::{Depth, GreyImage, ImageFormat, Sketch};
+use ppdenoise_kernels::{AesBackend, PackedWeights, ReluShares};
 use std::fmt::Debug;
 use zeroize::ZeroizeOnDrop;
 

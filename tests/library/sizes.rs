@@ -3,13 +3,15 @@
 
 use crate::graphs::{May, random_graph};
 use crate::images::{Lab, memory};
-use ppdenoise::files::container::no_passphrase as none;
-use ppdenoise::image::{Depth, GreyImage, NoiseSeed, Raster, add_gaussian};
-use ppdenoise::model::{Choices, FloatModel, load_npz};
-use ppdenoise::network::{Continued, NetworkError};
-use ppdenoise::roles::images::{Noise, read_picture};
-use ppdenoise::roles::{Deal, Dealer, DealerError, GatewayError, MaterialDemand, Silent};
-use ppdenoise::size::Size;
+use ppdenoise::internals::files::container::no_passphrase as none;
+use ppdenoise::internals::model::{Choices, FloatModel, load_npz};
+use ppdenoise::internals::roles::images::{Noise, read_picture};
+use ppdenoise::internals::roles::{
+    Deal, Dealer, DealerError, GatewayError, MaterialDemand, Silent,
+};
+use ppdenoise_base::network::{Continued, NetworkError};
+use ppdenoise_base::size::Size;
+use ppdenoise_image::{Depth, GreyImage, NoiseSeed, Raster, add_gaussian};
 use proptest::prelude::*;
 use std::fs;
 

@@ -2,14 +2,14 @@
 
 use crate::graphs::{May, random_graph};
 use ndarray::{Array1, Array2};
-use ppdenoise::image::{
+use ppdenoise::internals::model::Activation;
+use ppdenoise::internals::model::{FloatLinear, FloatModel, Normalisation};
+use ppdenoise_base::network::{Border, Fold, Gather, Network, Op, Reach, gaussian_window};
+use ppdenoise_base::size::Position;
+use ppdenoise_base::size::Size;
+use ppdenoise_image::{
     Cut, Cutter, Depth, GreyImage, ImageFormat, Joiner, Raster, Rect, RowReader,
 };
-use ppdenoise::model::Activation;
-use ppdenoise::model::{FloatLinear, FloatModel, Normalisation};
-use ppdenoise::network::{Border, Fold, Gather, Network, Op, Reach, gaussian_window};
-use ppdenoise::size::Position;
-use ppdenoise::size::Size;
 use proptest::prelude::*;
 
 /// Numbers between -1 and 1 that have nothing to do with one another.

@@ -5,25 +5,25 @@
 mod hostile;
 
 use crate::counting::peak;
-use ppdenoise::artefact::{Note, PublicModelFile};
-use ppdenoise::files::container::envelope::{
+use ppdenoise::internals::artefact::{Note, PublicModelFile};
+use ppdenoise::internals::files::container::envelope::{
     ChunkKey, Content, Envelope, EnvelopeWriter, MAGIC, VERSION,
 };
-use ppdenoise::files::container::header;
-use ppdenoise::files::container::header::{Body, Header, PublicKeyOf};
-use ppdenoise::files::ledger::Ledger;
-use ppdenoise::ids::codec::decode_small;
-use ppdenoise::ids::{Fingerprint, ModelId, Role};
-use ppdenoise::image::{ImageFormat, RowReader};
-use ppdenoise::model::{
+use ppdenoise::internals::files::container::header;
+use ppdenoise::internals::files::container::header::{Body, Header, PublicKeyOf};
+use ppdenoise::internals::files::ledger::Ledger;
+use ppdenoise::internals::model::{
     Description, ModelFile, PublicModel, load_mat, load_npz, load_pth, load_safetensors,
 };
-use ppdenoise::network::{Gather, PatchGrid};
-use ppdenoise::numbers::packing;
-use ppdenoise::protocol::{Identity, Stock};
-use ppdenoise::roles::server::ImageList;
-use ppdenoise::size::Size;
-use ppdenoise::wire::{Frame, MAX_PAYLOAD};
+use ppdenoise::internals::protocol::{Identity, Stock};
+use ppdenoise::internals::roles::server::ImageList;
+use ppdenoise::internals::wire::{Frame, MAX_PAYLOAD};
+use ppdenoise_base::ids::codec::decode_small;
+use ppdenoise_base::ids::{Fingerprint, ModelId, Role};
+use ppdenoise_base::network::{Gather, PatchGrid};
+use ppdenoise_base::numbers::packing;
+use ppdenoise_base::size::Size;
+use ppdenoise_image::{ImageFormat, RowReader};
 use std::io::{Cursor, Write};
 use std::path::Path;
 
@@ -260,7 +260,7 @@ fn imports_of_models() {
     let import = |bytes: &[u8]| {
         let file = ModelFile::open(Cursor::new(bytes.to_vec()));
         file.map_err(|e| e.to_string())?
-            .import(ppdenoise::model::Known::default(), 25.0, &mut |_| ())
+            .import(ppdenoise::internals::model::Known::default(), 25.0, &mut |_| ())
             .map_err(|e| e.to_string())
     };
     let pairs = [

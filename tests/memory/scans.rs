@@ -1,15 +1,15 @@
 //! Images larger than memory: cutting into tiles and joining them keep to their bounds.
 
 use crate::counting::peak;
-use ppdenoise::image::{
-    Cut, Cutter, Depth, GreyImage, ImageFormat, Joiner, RowReader, StripWriter, Tiling,
-};
-use ppdenoise::model::{
+use ppdenoise::internals::model::{
     LevelMap, Method, PublicModel, QuantiseOptions, encode_image, load_npz, quantise,
 };
-use ppdenoise::numbers::ring::RingBits;
-use ppdenoise::size::Position;
-use ppdenoise::size::Size;
+use ppdenoise_base::numbers::ring::RingBits;
+use ppdenoise_base::size::Position;
+use ppdenoise_base::size::Size;
+use ppdenoise_image::{
+    Cut, Cutter, Depth, GreyImage, ImageFormat, Joiner, RowReader, StripWriter, Tiling,
+};
 use std::io::{Cursor, Read, Seek, SeekFrom};
 
 /// Buffers of a fixed size.

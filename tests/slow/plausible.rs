@@ -5,7 +5,7 @@
 
 use crate::common::Lab;
 use crate::fidelity::images;
-use ppdenoise::image::{GreyImage, Rect};
+use ppdenoise_image::{GreyImage, Rect};
 
 /// Rows and columns of the middle of each picture: 144 blocks of the residual.
 const SIDE: usize = 192;

@@ -2,7 +2,7 @@
 //! every result is right. `make soak`.
 
 use crate::common::{Job, Lab, Running, TINY, difference, noisy_crop};
-use ppdenoise::size::Size;
+use ppdenoise_base::size::Size;
 use std::fs;
 
 const SIZE: Size = Size::new(64, 64);

@@ -16,52 +16,52 @@ use std::path::PathBuf;
 /// nothing. The name, format and bit depth of the image's file travel with server 0's share in a note
 /// that is sealed to the receiver.
 #[derive(Debug, Args)]
-pub(in crate::cli) struct ShareImage {
+pub(crate) struct ShareImage {
     /// The noisy images (PNG, PGM, TIFF, BMP, JPEG, DICOM or float .npy): files, folders, of which every
     /// image is taken, and patterns such as 'scans/*.png'; - for standard input.
     #[arg(value_name = "IMAGE", required = true)]
-    pub(in crate::cli) image: Vec<PathBuf>,
+    pub(crate) image: Vec<PathBuf>,
     #[command(flatten)]
-    pub(in crate::cli) dicom: Windowed,
+    pub(crate) dicom: Windowed,
     #[command(flatten)]
-    pub(in crate::cli) ranged: Ranged,
+    pub(crate) ranged: Ranged,
     /// Accept colour images: their red, green and blue channels are shared one by one, and each channel
     /// uses a slot of its own.
     #[arg(long)]
-    pub(in crate::cli) color: bool,
+    pub(crate) color: bool,
     /// Cut an image with a side longer than SIDE into tiles of SIDE rows and columns, and share each tile
     /// by itself. The image is read in bands, so that memory is needed for one row of tiles only.
     #[arg(long, value_name = "SIDE", value_parser = clap::value_parser!(u32).range(1..))]
-    pub(in crate::cli) tile: Option<u32>,
+    pub(crate) tile: Option<u32>,
     #[command(flatten)]
-    pub(in crate::cli) part: Part,
+    pub(crate) part: Part,
     /// Folder with gateway.key, the servers' .pub files, and receiver.pub. Without receiver.pub no notes
     /// are written, and the receiver gets neither the names nor the bit depths of the images.
     #[arg(long, value_name = "DIR")]
-    pub(in crate::cli) keys: PathBuf,
+    pub(crate) keys: PathBuf,
     #[command(flatten)]
-    pub(in crate::cli) unlock: Unlock,
+    pub(crate) unlock: Unlock,
     /// The model's public description.
     #[arg(long, value_name = "PREFIX.pub")]
-    pub(in crate::cli) model: PathBuf,
+    pub(crate) model: PathBuf,
     #[command(flatten)]
-    pub(in crate::cli) met: NoiseArgs,
+    pub(crate) met: NoiseArgs,
     #[command(flatten)]
-    pub(in crate::cli) clamp: Clamp,
+    pub(crate) clamp: Clamp,
     /// Refuse an image if even one pixel would have to be clamped.
     #[arg(long, conflicts_with = "clamp", help_heading = "Noise")]
-    pub(in crate::cli) strict: bool,
+    pub(crate) strict: bool,
     /// Prefix of the shares, or an existing folder. A folder remembers what was shared into it: images
     /// that have not changed since, for the same keys, model and noise levels, are skipped.
     #[arg(long, value_name = "PREFIX|DIR")]
-    pub(in crate::cli) out: PathBuf,
+    pub(crate) out: PathBuf,
     /// Also take the images in the subfolders of the folders given. An image in a subfolder is called by the
     /// folder's name and its own, as in study_IM0001.dcm.
     #[arg(long, help_heading = "Many images")]
-    pub(in crate::cli) recursive: bool,
+    pub(crate) recursive: bool,
     /// With a folder as --out: also share images that were shared into it before.
     #[arg(long, help_heading = "Many images")]
-    pub(in crate::cli) again: bool,
+    pub(crate) again: bool,
     #[command(flatten)]
-    pub(in crate::cli) common: Writing,
+    pub(crate) common: Writing,
 }

@@ -8,31 +8,31 @@ use std::path::PathBuf;
 /// For bash, save the output in a file that your profile reads, or as
 /// ~/.local/share/bash-completion/completions/ppdenoise.
 #[derive(Clone, Copy, Debug, Args)]
-pub(in crate::cli) struct Completions {
+pub(crate) struct Completions {
     /// The shell: bash, elvish, fish, powershell or zsh.
     #[arg(value_name = "SHELL", hide_possible_values = true)]
-    pub(in crate::cli) shell: clap_complete::Shell,
+    pub(crate) shell: clap_complete::Shell,
 }
 
 /// Print the manual page of ppdenoise, or write the manual pages of all commands.
 #[derive(Debug, Args)]
-pub(in crate::cli) struct Man {
+pub(crate) struct Man {
     /// Folder for the pages of all commands, such as man1 in a folder of MANPATH; created if it does
     /// not exist.
     #[arg(long, value_name = "DIR")]
-    pub(in crate::cli) out: Option<PathBuf>,
+    pub(crate) out: Option<PathBuf>,
 }
 
 /// Print the JSON Schema of a report of --json, or write those of all reports.
 ///
 /// Without arguments it lists the reports, each with its version.
 #[derive(Debug, Args)]
-pub(in crate::cli) struct Schema {
+pub(crate) struct Schema {
     /// The report, mostly named after its command: serve, or ppdenoise.serve.v2.
     #[arg(value_name = "REPORT")]
-    pub(in crate::cli) report: Option<String>,
+    pub(crate) report: Option<String>,
     /// Folder for the schemas, one file each, such as ppdenoise.serve.v2.json; created if it does
     /// not exist.
     #[arg(long, value_name = "DIR")]
-    pub(in crate::cli) out: Option<PathBuf>,
+    pub(crate) out: Option<PathBuf>,
 }

@@ -29,61 +29,61 @@ use std::path::PathBuf;
 #[command(mut_arg("wait", |arg| arg.requires("party")))]
 #[command(mut_arg("timeout", |arg| arg.requires("party")))]
 #[command(mut_arg("insecure", |arg| arg.requires("party")))]
-pub(in crate::cli) struct GenTriplets {
+pub(crate) struct GenTriplets {
     /// Make the material without a dealer; says which server this is: 0 or 1.
     #[arg(long, value_name = "0|1", value_parser = parse_party, requires = "link")]
-    pub(in crate::cli) party: Option<Party>,
+    pub(crate) party: Option<Party>,
     #[command(flatten)]
-    pub(in crate::cli) link: Link,
+    pub(crate) link: Link,
     /// Folder with dealer.key, the servers' .pub files and model-owner.pub; with --party, with this
     /// server's .key, the other server's .pub and model-owner.pub.
     #[arg(long, value_name = "DIR")]
-    pub(in crate::cli) keys: PathBuf,
+    pub(crate) keys: PathBuf,
     #[command(flatten)]
-    pub(in crate::cli) unlock: Unlock,
+    pub(crate) unlock: Unlock,
     /// The model's public description; with --party, this server's share of the model.
     #[arg(long, value_name = "PREFIX.pub|PREFIX.s0|PREFIX.s1")]
-    pub(in crate::cli) model: PathBuf,
+    pub(crate) model: PathBuf,
     /// With --party: the model's public description [default: PREFIX.pub beside the model share]
     #[arg(long, value_name = "FILE", requires = "party")]
-    pub(in crate::cli) public: Option<PathBuf>,
+    pub(crate) public: Option<PathBuf>,
     /// With --party: this server's state folder, which keeps the mask of the weights and the other
     /// server's hints for the next run [default: the platform's state folder]
     #[arg(long, value_name = "DIR", requires = "party")]
-    pub(in crate::cli) state: Option<PathBuf>,
+    pub(crate) state: Option<PathBuf>,
     /// With --party: how many Mbit/s the line to the other server carries each way. The slower it is, the
     /// fewer bytes are sent, for more computing. The lower number counts if both servers are given one;
     /// if neither is, they measure it.
     #[arg(long, value_name = "MBIT", requires = "party")]
-    pub(in crate::cli) line: Option<NonZeroU32>,
+    pub(crate) line: Option<NonZeroU32>,
     /// Size of the images in rows x columns, with the number of images of this size if it differs from
     /// --images; repeat for several sizes.
     #[arg(long, value_name = "HEIGHTxWIDTH[:N]", value_parser = parse_sizes, num_args = 1.., required_unless_present = "for_shares")]
-    pub(in crate::cli) size: Vec<(Size, Option<u64>)>,
+    pub(crate) size: Vec<(Size, Option<u64>)>,
     /// Make exactly what these shared images need, which their public headers say: image shares of either
     /// server, or folders of them.
     #[arg(long = "for", value_name = "SHARE|DIR", num_args = 1.., conflicts_with_all = ["size", "images"])]
-    pub(in crate::cli) for_shares: Vec<PathBuf>,
+    pub(crate) for_shares: Vec<PathBuf>,
     #[command(flatten)]
-    pub(in crate::cli) part: Part,
+    pub(crate) part: Part,
     /// Number of images of each size to make material for.
     #[arg(long, default_value = "1", value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
-    pub(in crate::cli) images: u64,
+    pub(crate) images: u64,
     /// Patches in a batch, which the servers take through the network together; if not given, a number
     /// that suits the model. Memory and message sizes grow with it; results do not depend on it.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=65536))]
-    pub(in crate::cli) batch: Option<u32>,
+    pub(crate) batch: Option<u32>,
     /// Prefix of the two files, or with --party of this server's file. For the dealer, - writes the file
     /// of server 0 to standard output, for a pipe, and needs --s1.
     #[arg(long, value_name = "PREFIX")]
-    pub(in crate::cli) out: PathBuf,
+    pub(crate) out: PathBuf,
     /// File for server 1's triples, when server 0's go to standard output.
     #[arg(long, value_name = "FILE", conflicts_with = "party")]
-    pub(in crate::cli) s1: Option<PathBuf>,
+    pub(crate) s1: Option<PathBuf>,
     #[command(flatten)]
-    pub(in crate::cli) threads: Threads,
+    pub(crate) threads: Threads,
     #[command(flatten)]
-    pub(in crate::cli) common: Writing,
+    pub(crate) common: Writing,
 }
 
 impl clap::ValueEnum for Origin {

@@ -1,22 +1,22 @@
 //! The command line as `clap` reads it.
 
-pub(in crate::cli) mod bench;
-pub(in crate::cli) mod cloud;
-pub(in crate::cli) mod daemon;
-pub(in crate::cli) mod demo;
-pub(in crate::cli) mod files;
-pub(in crate::cli) mod gateway;
-pub(in crate::cli) mod manual;
-pub(in crate::cli) mod material;
-pub(in crate::cli) mod model_owner;
-pub(in crate::cli) mod parse;
-pub(in crate::cli) mod plain;
-pub(in crate::cli) mod quantise;
-pub(in crate::cli) mod receiver;
-pub(in crate::cli) mod reproduce;
-pub(in crate::cli) mod server;
+pub(crate) mod bench;
+pub(crate) mod cloud;
+pub(crate) mod daemon;
+pub(crate) mod demo;
+pub(crate) mod files;
+pub(crate) mod gateway;
+pub(crate) mod manual;
+pub(crate) mod material;
+pub(crate) mod model_owner;
+pub(crate) mod parse;
+pub(crate) mod plain;
+pub(crate) mod quantise;
+pub(crate) mod receiver;
+pub(crate) mod reproduce;
+pub(crate) mod server;
 #[cfg(feature = "train")]
-pub(in crate::cli) mod train;
+pub(crate) mod train;
 
 use super::version;
 use crate::kernels::Backend;

@@ -17,35 +17,35 @@ use std::path::PathBuf;
 /// on a small noisy picture, and the one that denoises best is taken, unless others denoise as well: then you are
 /// asked. Writes the model with its description inside.
 #[derive(Debug, Args)]
-pub(in crate::cli) struct Import {
+pub(crate) struct Import {
     /// The model as another program wrote it, under any file name; docs/models.md lists the formats.
     #[arg(value_name = "FILE")]
-    pub(in crate::cli) file: PathBuf,
+    pub(crate) file: PathBuf,
     /// The model to write, an .npz file for `calibrate` and `share-model`.
     #[arg(long, value_name = "FILE")]
-    pub(in crate::cli) out: PathBuf,
+    pub(crate) out: PathBuf,
     /// The kind of network: mlp for dense layers on patches, or dncnn for a chain of convolutions,
     /// whatever the names in the file suggest; if not given, the shapes decide.
     #[arg(long, value_name = "KIND")]
-    pub(in crate::cli) family: Option<Family>,
+    pub(crate) family: Option<Family>,
     /// The activation: tanh, relu, leaky_relu=SLOPE or abs. A file of weights does not say it; if not given, the one
     /// is taken with which a small noisy picture becomes best.
     #[arg(long, value_name = "NAME")]
-    pub(in crate::cli) activation: Option<Activation>,
+    pub(crate) activation: Option<Activation>,
     /// What black and white are to the network: 0..1, -1..1, 0..255 or -2.5..2.5, which is (v/255-0.5)/0.2; or
     /// another range that begins at 0 or has 0 in its middle. A file of weights does not say it; if not given, it is
     /// tried.
     #[arg(long, value_name = "LOW..HIGH", allow_hyphen_values = true)]
-    pub(in crate::cli) range: Option<Range>,
+    pub(crate) range: Option<Range>,
     /// What the network gives: the noise, for x - net(x), the image, for net(x), or a correction, for x + net(x).
     /// A file of weights does not say it; if not given, it is tried.
     #[arg(long, value_name = "noise|image|correction")]
-    pub(in crate::cli) predicts: Option<Predicts>,
+    pub(crate) predicts: Option<Predicts>,
     /// The noise level that the model was trained for, in 8-bit grey levels.
     #[arg(long, default_value = "25", value_name = "LEVELS", value_parser = parse_positive)]
-    pub(in crate::cli) sigma: f64,
+    pub(crate) sigma: f64,
     #[command(flatten)]
-    pub(in crate::cli) common: Writing,
+    pub(crate) common: Writing,
 }
 
 /// Model owner: measure how large the values of each layer become on sample images.
@@ -55,41 +55,41 @@ pub(in crate::cli) struct Import {
 /// that are no photographs, which reach further, are drawn by the command itself. Writes the model again, with the
 /// results in its description.
 #[derive(Debug, Args)]
-pub(in crate::cli) struct Calibrate {
+pub(crate) struct Calibrate {
     /// The model, in any format that `share-model` accepts.
     #[arg(value_name = "MODEL")]
-    pub(in crate::cli) model: PathBuf,
+    pub(crate) model: PathBuf,
     /// Folder of clean grey PNG images.
     #[arg(long, value_name = "DIR")]
-    pub(in crate::cli) data: PathBuf,
+    pub(crate) data: PathBuf,
     /// Folder of other clean grey PNG images, to see how far their values exceed those of --data.
     #[arg(long, value_name = "DIR")]
-    pub(in crate::cli) held_out: Option<PathBuf>,
+    pub(crate) held_out: Option<PathBuf>,
     /// Noise levels in 8-bit grey levels, separated by commas [default: the model's own; several levels
     /// up to it for a model that gets the noise level as an input]
     #[arg(long, value_name = "LEVELS", value_delimiter = ',', value_parser = parse_positive)]
-    pub(in crate::cli) sigma: Vec<f64>,
+    pub(crate) sigma: Vec<f64>,
     /// Leave out channels whose ReLU gives 0 everywhere on all images, those of --held-out too. The results
     /// for these images stay the same, and there are fewer activations to compute.
     #[arg(long)]
-    pub(in crate::cli) prune: bool,
+    pub(crate) prune: bool,
     /// With --prune: leave out more channels, those that matter least, until a pixel of an image takes at most
     /// so many activations. The network is then another function: train it further with `train --init`.
     #[arg(long, value_name = "A_PIXEL", requires = "prune", value_parser = parse_positive)]
-    pub(in crate::cli) activations: Option<f64>,
+    pub(crate) activations: Option<f64>,
     /// With --held-out: make it an error, and write nothing, if values of those images leave the ranges that
     /// `share-model` would give them; without this flag it is told.
     #[arg(long, requires = "held_out")]
-    pub(in crate::cli) strict: bool,
+    pub(crate) strict: bool,
     /// Seed of the noise.
     #[arg(long, default_value_t = 1, value_name = "NUMBER")]
-    pub(in crate::cli) seed: u64,
+    pub(crate) seed: u64,
     /// The calibrated model to write, an .npz file with its description inside.
     #[arg(long, value_name = "FILE")]
-    pub(in crate::cli) out: PathBuf,
+    pub(crate) out: PathBuf,
     /// Print the values found as JSON on standard output.
     #[arg(long)]
-    pub(in crate::cli) json: bool,
+    pub(crate) json: bool,
 }
 
 /// Model owner: split a model between the two servers.
@@ -97,34 +97,34 @@ pub(in crate::cli) struct Calibrate {
 /// Writes the public description PREFIX.pub and the two shares PREFIX.s0 and PREFIX.s1, each sealed to
 /// its server.
 #[derive(Debug, Args)]
-pub(in crate::cli) struct ShareModel {
+pub(crate) struct ShareModel {
     /// The model: what `import` or `train` wrote; or a file of another program (docs/models.md lists the formats) with
     /// its description inside or in NAME.json, which may name the array of each layer.
     #[arg(value_name = "MODEL")]
-    pub(in crate::cli) model: PathBuf,
+    pub(crate) model: PathBuf,
     /// Folder with model-owner.key and the servers' .pub files.
     #[arg(long, value_name = "DIR")]
-    pub(in crate::cli) keys: PathBuf,
+    pub(crate) keys: PathBuf,
     #[command(flatten)]
-    pub(in crate::cli) unlock: Unlock,
+    pub(crate) unlock: Unlock,
     #[command(flatten)]
-    pub(in crate::cli) quantise: Quantise,
+    pub(crate) quantise: Quantise,
     /// Share the model without first checking on a small noisy picture that it denoises.
     #[arg(long)]
-    pub(in crate::cli) unchecked: bool,
+    pub(crate) unchecked: bool,
     /// Public key of a user who takes part as server 1, instead of server1.pub in --keys.
     #[arg(long = "for", value_name = "USER.pub")]
-    pub(in crate::cli) user: Option<PathBuf>,
+    pub(crate) user: Option<PathBuf>,
     /// Prefix of the three files.
     #[arg(long, value_name = "PREFIX")]
-    pub(in crate::cli) out: PathBuf,
+    pub(crate) out: PathBuf,
     #[command(flatten)]
-    pub(in crate::cli) common: Writing,
+    pub(crate) common: Writing,
 }
 
 /// A kind of network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub(in crate::cli) enum Family {
+pub(crate) enum Family {
     Mlp,
     Dncnn,
 }

@@ -7,12 +7,12 @@ use crate::numbers::tanh::TanhStandIn;
 use crate::size::Size;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
-pub(in crate::cli) fn parse_role(text: &str) -> Result<Role, String> {
+pub(crate) fn parse_role(text: &str) -> Result<Role, String> {
     let roles = Role::ALL.map(Role::stem).join(", ");
     Role::from_stem(text).ok_or_else(|| format!("expected one of {roles}"))
 }
 
-pub(in crate::cli) fn parse_positive(text: &str) -> Result<f64, String> {
+pub(crate) fn parse_positive(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(v) if (0.01..=1000.0).contains(&v) => Ok(v),
         _ => Err("expected a number from 0.01 to 1000".into()),
@@ -20,7 +20,7 @@ pub(in crate::cli) fn parse_positive(text: &str) -> Result<f64, String> {
 }
 
 /// HOST:PORT; whether there is such a host is seen when it is needed.
-pub(in crate::cli) fn parse_address(text: &str) -> Result<String, String> {
+pub(crate) fn parse_address(text: &str) -> Result<String, String> {
     let parts = text.rsplit_once(':').filter(|(host, _)| !host.is_empty());
     match parts.map(|(_, port)| port.parse::<u16>()) {
         Some(Ok(_)) => Ok(text.into()),
@@ -29,7 +29,7 @@ pub(in crate::cli) fn parse_address(text: &str) -> Result<String, String> {
 }
 
 /// As [`parse_address`], and nobody listens at port 0.
-pub(in crate::cli) fn parse_peer(text: &str) -> Result<String, String> {
+pub(crate) fn parse_peer(text: &str) -> Result<String, String> {
     match parse_address(text)? {
         address if address.ends_with(":0") => {
             Err("give the port that the other server listens at".into())
@@ -40,14 +40,14 @@ pub(in crate::cli) fn parse_peer(text: &str) -> Result<String, String> {
 
 /// A rate or another small positive number.
 #[cfg(feature = "train")]
-pub(in crate::cli) fn parse_stepsize(text: &str) -> Result<f64, String> {
+pub(crate) fn parse_stepsize(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(v) if (1e-9..=1e6).contains(&v) => Ok(v),
         _ => Err("expected a number from 1e-9 to 1000000".into()),
     }
 }
 
-pub(in crate::cli) fn parse_size(text: &str) -> Result<Size, String> {
+pub(crate) fn parse_size(text: &str) -> Result<Size, String> {
     let parse = || {
         let (h, w) = text.split_once('x')?;
         let (h, w) = (h.parse::<usize>().ok()?, w.parse::<usize>().ok()?);
@@ -57,7 +57,7 @@ pub(in crate::cli) fn parse_size(text: &str) -> Result<Size, String> {
 }
 
 /// A size, and a number of images behind a colon.
-pub(in crate::cli) fn parse_sizes(text: &str) -> Result<(Size, Option<u64>), String> {
+pub(crate) fn parse_sizes(text: &str) -> Result<(Size, Option<u64>), String> {
     let (size, images) = match text.split_once(':') {
         Some((size, images)) => (size, Some(images)),
         None => (text, None),
@@ -69,17 +69,17 @@ pub(in crate::cli) fn parse_sizes(text: &str) -> Result<(Size, Option<u64>), Str
     Ok((parse_size(size)?, images.transpose()?))
 }
 
-pub(in crate::cli) fn parse_activation(text: &str) -> Result<TanhStandIn, String> {
+pub(crate) fn parse_activation(text: &str) -> Result<TanhStandIn, String> {
     TanhStandIn::from_name(text).map_err(|e| e.to_string())
 }
 
-pub(in crate::cli) fn goes_with(flag: &str, other: &str) -> Failure {
+pub(crate) fn goes_with(flag: &str, other: &str) -> Failure {
     Failure::new(Code::Usage, format!("{flag} goes with {other}"))
         .help(format!("add {other}, or leave {flag} away"))
 }
 
 /// A backend by its name; help and completions list the names.
-pub(in crate::cli) fn backends() -> impl TypedValueParser<Value = Backend> {
+pub(crate) fn backends() -> impl TypedValueParser<Value = Backend> {
     let named = |name: String| Backend::ALL.into_iter().find(|backend| backend.name() == name);
     PossibleValuesParser::new(Backend::ALL.map(Backend::name))
         .map(move |name| named(name).expect("a name of the list"))

@@ -13,96 +13,96 @@ use std::path::PathBuf;
 
 /// Denoise an image in plaintext, as the reference for the secure pipeline.
 #[derive(Debug, Args)]
-pub(in crate::cli) struct Denoise {
+pub(crate) struct Denoise {
     /// The noisy image: PNG, PGM, PPM, TIFF, BMP, JPEG, DICOM or float .npy; - for standard input.
     #[arg(value_name = "IMAGE")]
-    pub(in crate::cli) image: PathBuf,
+    pub(crate) image: PathBuf,
     #[command(flatten)]
-    pub(in crate::cli) dicom: Windowed,
+    pub(crate) dicom: Windowed,
     #[command(flatten)]
-    pub(in crate::cli) ranged: Ranged,
+    pub(crate) ranged: Ranged,
     /// Denoise a colour image, with its red, green and blue channels one by one.
     #[arg(long)]
-    pub(in crate::cli) color: bool,
+    pub(crate) color: bool,
     /// The model, in any format that `share-model` accepts.
     #[arg(long, value_name = "MODEL")]
-    pub(in crate::cli) model: PathBuf,
+    pub(crate) model: PathBuf,
     #[command(flatten)]
-    pub(in crate::cli) met: NoiseArgs,
+    pub(crate) met: NoiseArgs,
     /// Use exact tanh, or an approximation of it, instead of the model's tanh [default: its own]
     #[arg(long, value_name = "NAME", value_parser = parse_activation)]
-    pub(in crate::cli) activation: Option<TanhStandIn>,
+    pub(crate) activation: Option<TanhStandIn>,
     /// Compute with the same integers as the secure pipeline (tables, scales, ranges), not with floats.
     #[arg(long, conflicts_with = "activation")]
-    pub(in crate::cli) twin: bool,
+    pub(crate) twin: bool,
     /// With --twin: make random choices from this seed, as a secure run does, instead of rounding to
     /// nearest; the picture is then as good as that of two servers.
     #[arg(long, value_name = "NUMBER")]
-    pub(in crate::cli) twin_seed: Option<u64>,
+    pub(crate) twin_seed: Option<u64>,
     #[command(flatten)]
-    pub(in crate::cli) clamp: Clamp,
+    pub(crate) clamp: Clamp,
     /// With --twin: make it an error if values leave the calibrated ranges of the model, where they wrap around.
     #[arg(long)]
-    pub(in crate::cli) strict: bool,
+    pub(crate) strict: bool,
     #[command(flatten)]
-    pub(in crate::cli) plausible: Plausible,
+    pub(crate) plausible: Plausible,
     #[command(flatten)]
-    pub(in crate::cli) quantise: Quantise,
+    pub(crate) quantise: Quantise,
     /// The denoised image: .png, .pgm, .tiff or .bmp with the bit depth of the noisy image, .npy
     /// (float), or .dcm derived from a noisy .dcm; - for PNG on standard output.
     #[arg(long, value_name = "IMAGE")]
-    pub(in crate::cli) out: PathBuf,
+    pub(crate) out: PathBuf,
     /// A clean image to compare with; - for standard input.
     #[arg(long, value_name = "IMAGE")]
-    pub(in crate::cli) reference: Option<PathBuf>,
+    pub(crate) reference: Option<PathBuf>,
     #[command(flatten)]
-    pub(in crate::cli) common: Writing,
+    pub(crate) common: Writing,
 }
 
 /// Add Gaussian or Poisson noise to an image; the same seed gives the same noise everywhere.
 #[derive(Debug, Args)]
-pub(in crate::cli) struct AddNoise {
+pub(crate) struct AddNoise {
     /// The clean image; - for standard input.
     #[arg(value_name = "IMAGE")]
-    pub(in crate::cli) image: PathBuf,
+    pub(crate) image: PathBuf,
     #[command(flatten)]
-    pub(in crate::cli) dicom: Windowed,
+    pub(crate) dicom: Windowed,
     #[command(flatten)]
-    pub(in crate::cli) ranged: Ranged,
+    pub(crate) ranged: Ranged,
     /// Standard deviation of the Gaussian noise, in 8-bit grey levels.
     #[arg(long, value_name = "LEVELS", value_parser = parse_positive)]
-    pub(in crate::cli) sigma: Option<f64>,
+    pub(crate) sigma: Option<f64>,
     /// The kind of noise: gaussian (with --sigma) or poisson (with --gain).
     #[arg(long, default_value = "gaussian", value_name = "KIND")]
-    pub(in crate::cli) noise: NoiseKind,
+    pub(crate) noise: NoiseKind,
     #[command(flatten)]
-    pub(in crate::cli) sensor: SensorNoise,
+    pub(crate) sensor: SensorNoise,
     /// Seed of the noise.
     #[arg(long, value_name = "N")]
-    pub(in crate::cli) seed: u64,
+    pub(crate) seed: u64,
     /// The noisy image: .png, .pgm, .tiff or .bmp (rounded and clipped to the bit depth of the clean
     /// image), or .npy (float, not clipped); - for PNG on standard output.
     #[arg(long, value_name = "IMAGE")]
-    pub(in crate::cli) out: PathBuf,
+    pub(crate) out: PathBuf,
     /// Print a JSON report on standard output.
     #[arg(long)]
-    pub(in crate::cli) json: bool,
+    pub(crate) json: bool,
 }
 
 /// Compare an image with a reference image by PSNR and SSIM.
 #[derive(Debug, Args)]
-pub(in crate::cli) struct Metrics {
+pub(crate) struct Metrics {
     /// The clean image; - for standard input.
     #[arg(value_name = "REFERENCE")]
-    pub(in crate::cli) reference: PathBuf,
+    pub(crate) reference: PathBuf,
     /// The image to judge, which is rounded and clipped to 8 bits first; - for standard input.
     #[arg(value_name = "IMAGE")]
-    pub(in crate::cli) image: PathBuf,
+    pub(crate) image: PathBuf,
     #[command(flatten)]
-    pub(in crate::cli) dicom: Windowed,
+    pub(crate) dicom: Windowed,
     #[command(flatten)]
-    pub(in crate::cli) ranged: Ranged,
+    pub(crate) ranged: Ranged,
     /// Print a JSON report on standard output.
     #[arg(long)]
-    pub(in crate::cli) json: bool,
+    pub(crate) json: bool,
 }

@@ -9,43 +9,43 @@ use clap::{Args, ValueEnum};
 
 /// How a model becomes integers.
 #[derive(Clone, Debug, Default, Args)]
-pub(in crate::cli) struct Quantise {
+pub(crate) struct Quantise {
     /// How activations are computed: relu, exactly by masked comparisons, for ReLU networks; lut, by masked
     /// lookups in tables, for tanh; or gc, by garbled circuits between the servers as in the paper [default: relu
     /// for ReLU networks, otherwise lut]
     #[arg(help_heading = "Quantisation", long, value_name = "ENGINE", value_parser = parse_engine)]
-    pub(in crate::cli) engine: Option<EngineKind>,
+    pub(crate) engine: Option<EngineKind>,
     /// Bits of the ring: 32 or 64 [default: 32]
     #[arg(help_heading = "Quantisation", long, value_name = "BITS", value_parser = parse_ring)]
-    pub(in crate::cli) ring: Option<RingBits>,
+    pub(crate) ring: Option<RingBits>,
     /// Width of a cell of the lut engine's tables: 1/4, 1/8 (more accurate, but more material) or
     /// another power of two [default: 1/4]
     #[arg(help_heading = "Quantisation", long, value_name = "1/N", value_parser = parse_cell)]
-    pub(in crate::cli) cell: Option<Cells>,
+    pub(crate) cell: Option<Cells>,
     /// How the range of each layer is found: guaranteed, so that no image can leave it, or calibrated, as
     /// what `calibrate` saw on sample images times --margin [default: guaranteed; for ReLU: calibrated]
     #[arg(help_heading = "Quantisation", long, value_name = "KIND")]
-    pub(in crate::cli) ranges: Option<RangeKind>,
+    pub(crate) ranges: Option<RangeKind>,
     /// Factor from the largest value that `calibrate` saw to the calibrated range, at least 1 [default: 4, or
     /// 2 for the lut engine]
     #[arg(help_heading = "Quantisation", long, value_name = "FACTOR", value_parser = parse_margin)]
-    pub(in crate::cli) margin: Option<f64>,
+    pub(crate) margin: Option<f64>,
     /// The gc engine's function: zheng (the paper's), refit2, refit, or model for the one in the model's
     /// description [default: refit]
     #[arg(help_heading = "Quantisation", long, value_name = "NAME")]
-    pub(in crate::cli) piecewise: Option<TanhPieces>,
+    pub(crate) piecewise: Option<TanhPieces>,
     /// The lowest noise level, in 8-bit grey levels, of the images to be denoised. The lower it is, the
     /// further the levels 0 to 255 are spread and the more material the first layer needs. A model that is
     /// told the noise of each image serves all up to its highest anyway [default: two fifths of the
     /// model's own level, so 10 for 25]
     #[arg(help_heading = "Quantisation", long, value_name = "LEVELS", value_parser = parse_positive, conflicts_with = "interval")]
-    pub(in crate::cli) sigma_from: Option<f64>,
+    pub(crate) sigma_from: Option<f64>,
     /// Largest input magnitude in network units, instead of --sigma-from.
     #[arg(help_heading = "Quantisation", long, value_name = "UNITS", value_parser = parse_positive)]
-    pub(in crate::cli) interval: Option<f64>,
+    pub(crate) interval: Option<f64>,
     /// Pixels between patches; more is faster and gives slightly worse pictures [default: the model's own]
     #[arg(help_heading = "Quantisation", long, value_name = "PIXELS")]
-    pub(in crate::cli) stride: Option<usize>,
+    pub(crate) stride: Option<usize>,
 }
 
 impl ValueEnum for RangeKind {
@@ -70,12 +70,12 @@ impl ValueEnum for TanhPieces {
 
 impl Quantise {
     /// The ring asked for, or the default.
-    pub(in crate::cli) fn ring(&self) -> RingBits {
+    pub(crate) fn ring(&self) -> RingBits {
         self.ring.unwrap_or(RingBits::L32)
     }
 
     /// What is asked of quantisation; `--stride` is no part of it.
-    pub(in crate::cli) fn choices(&self) -> Choices {
+    pub(crate) fn choices(&self) -> Choices {
         Choices {
             engine: self.engine,
             ring: self.ring,
@@ -90,25 +90,25 @@ impl Quantise {
     }
 
     /// The flags that shape integers, as given.
-    pub(in crate::cli) fn given(&self) -> Vec<String> {
+    pub(crate) fn given(&self) -> Vec<String> {
         quantise_flags(&self.choices())
     }
 }
 
-pub(in crate::cli) fn parse_engine(text: &str) -> Result<EngineKind, String> {
+pub(crate) fn parse_engine(text: &str) -> Result<EngineKind, String> {
     EngineKind::from_name(text).ok_or_else(|| {
         let [names @ .., last] = EngineKind::ALL.map(EngineKind::name);
         format!("expected {} or {last}", names.join(", "))
     })
 }
 
-pub(in crate::cli) fn parse_ring(text: &str) -> Result<RingBits, String> {
+pub(crate) fn parse_ring(text: &str) -> Result<RingBits, String> {
     let bits = text.parse().ok().and_then(RingBits::from_bits);
     bits.ok_or_else(|| "expected 32 or 64".into())
 }
 
 /// Cells of a width.
-pub(in crate::cli) fn parse_cell(text: &str) -> Result<Cells, String> {
+pub(crate) fn parse_cell(text: &str) -> Result<Cells, String> {
     Cells::of_width(text).map_err(|expected| format!("expected {expected}"))
 }
 

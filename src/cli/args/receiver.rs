@@ -14,39 +14,39 @@ use std::path::PathBuf;
 /// and so do the tiles of a large image. Without --like, each frame of a DICOM file becomes a PNG of its
 /// own.
 #[derive(Debug, Args)]
-pub(in crate::cli) struct Reconstruct {
+pub(crate) struct Reconstruct {
     /// The result shares of both servers, or folders of them; their headers say which two belong
     /// together.
     #[arg(value_name = "SHARE", required = true)]
-    pub(in crate::cli) share: Vec<PathBuf>,
+    pub(crate) share: Vec<PathBuf>,
     /// Folder with receiver.key, the servers' .pub files, and gateway.pub for reading the notes.
     #[arg(long, value_name = "DIR")]
-    pub(in crate::cli) keys: PathBuf,
+    pub(crate) keys: PathBuf,
     #[command(flatten)]
-    pub(in crate::cli) unlock: Unlock,
+    pub(crate) unlock: Unlock,
     /// The denoised image: .png, .pgm, .tiff or .bmp (rounded and clipped to the bit depth of the
     /// noisy image, or to 8 bits if there is no note), .npy (float) or, with --like, .dcm; - for PNG on
     /// standard output; or a folder.
     #[arg(long, value_name = "IMAGE|DIR")]
-    pub(in crate::cli) out: PathBuf,
+    pub(crate) out: PathBuf,
     /// The DICOM file that was shared, to derive --out FILE.dcm from it; or, if --out is a folder, the
     /// folder that holds those that were shared, in subfolders too. Another file than the one that was
     /// shared is refused, and so is another --window.
     #[arg(long, value_name = "DICOM|DIR")]
-    pub(in crate::cli) like: Option<PathBuf>,
+    pub(crate) like: Option<PathBuf>,
     #[command(flatten)]
-    pub(in crate::cli) dicom: Windowed,
+    pub(crate) dicom: Windowed,
     /// A clean image to compare with, - for standard input, or a folder of clean images with the same
     /// names as the results.
     #[arg(long, value_name = "IMAGE|DIR")]
-    pub(in crate::cli) reference: Option<PathBuf>,
+    pub(crate) reference: Option<PathBuf>,
     /// Write a CSV table with the PSNR and SSIM of each image and their means; - for standard output.
     #[arg(long, value_name = "FILE", requires = "reference")]
-    pub(in crate::cli) csv: Option<PathBuf>,
+    pub(crate) csv: Option<PathBuf>,
     #[command(flatten)]
-    pub(in crate::cli) plausible: Plausible,
+    pub(crate) plausible: Plausible,
     #[command(flatten)]
-    pub(in crate::cli) in_range: InRange,
+    pub(crate) in_range: InRange,
     #[command(flatten)]
-    pub(in crate::cli) common: Writing,
+    pub(crate) common: Writing,
 }

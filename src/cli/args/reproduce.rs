@@ -17,7 +17,7 @@ use std::path::PathBuf;
 /// Finished results are kept in results.csv in the output folder and are not computed again. You can
 /// stop with Ctrl-C at any time: at most the image in work is lost.
 #[derive(Debug, Args)]
-pub(in crate::cli) struct Reproduce {
+pub(crate) struct Reproduce {
     /// What to make: table2, table3, table4, fig2, fig8 (the paper's figures 8 to 11), fig12, or `all` of
     /// these; or icassp, the conference version with one cloud, Paillier and garbled circuits; or
     /// alternatives, pixel encryption and learned perturbation beside them, which needs --train and a
@@ -29,20 +29,20 @@ pub(in crate::cli) struct Reproduce {
         value_enum,
         hide_possible_values = true
     )]
-    pub(in crate::cli) targets: Vec<TargetArg>,
+    pub(crate) targets: Vec<TargetArg>,
     /// Folder of clean 8-bit grey PNG images.
     #[arg(long, default_value = "fixtures/images", value_name = "DIR")]
-    pub(in crate::cli) data: PathBuf,
+    pub(crate) data: PathBuf,
     /// The model.
     #[arg(long, default_value = "fixtures/models/mlp-s25.npz", value_name = "MODEL")]
-    pub(in crate::cli) model: PathBuf,
+    pub(crate) model: PathBuf,
     /// The convolutional model for the rows dncnn and dncnn-lut [default: fixtures/models/dncnn-s25.npz if
     /// that exists, otherwise these rows are left out]
     #[arg(long, value_name = "MODEL")]
-    pub(in crate::cli) dncnn: Option<PathBuf>,
+    pub(crate) dncnn: Option<PathBuf>,
     /// Folder for tables, figures and results.csv; created if it does not exist.
     #[arg(long, default_value = "reproduce-out", value_name = "DIR")]
-    pub(in crate::cli) out: PathBuf,
+    pub(crate) out: PathBuf,
     /// Noise levels of the tables, in 8-bit grey levels.
     #[arg(
         long,
@@ -51,39 +51,39 @@ pub(in crate::cli) struct Reproduce {
         value_name = "LEVELS,..",
         value_parser = parse_positive
     )]
-    pub(in crate::cli) sigma: Vec<f64>,
+    pub(crate) sigma: Vec<f64>,
     /// Seed of the noise, as in `add-noise`; the same for every image.
     #[arg(long, default_value = "1", value_name = "N")]
-    pub(in crate::cli) seed: u64,
+    pub(crate) seed: u64,
     /// Largest input magnitude in network units; 7 is enough for grey levels from 0 to 255 with unclipped
     /// noise of sigma 15, with a model trained for sigma 25.
     #[arg(long, default_value = "7", value_name = "UNITS", value_parser = parse_positive)]
-    pub(in crate::cli) interval: f64,
+    pub(crate) interval: f64,
     /// Width of a cell of the lut engine's tables.
     #[arg(long, default_value = "1/8", value_name = "1/N", value_parser = parse_cell)]
-    pub(in crate::cli) cell: Cells,
+    pub(crate) cell: Cells,
     /// Pixels between patches [default: the model's own]
     #[arg(long, value_name = "PIXELS")]
-    pub(in crate::cli) stride: Option<usize>,
+    pub(crate) stride: Option<usize>,
     /// Who makes the material for the two servers: `made` by the servers themselves, or `dealt` by a
     /// dealer, which takes less time.
     #[arg(long, default_value = "dealt", value_name = "WAY")]
-    pub(in crate::cli) material: Origin,
+    pub(crate) material: Origin,
     /// Folder of grey PNG images that the networks of `alternatives` are trained on, other images than in
     /// --data. At most 240 of them are used, evenly chosen.
     #[arg(long, value_name = "DIR")]
-    pub(in crate::cli) train: Option<PathBuf>,
+    pub(crate) train: Option<PathBuf>,
     /// Try everything quickly: the middle 128x128 pixels of three images, and a rough Table 4.
     #[arg(long)]
-    pub(in crate::cli) quick: bool,
+    pub(crate) quick: bool,
     /// Print a JSON report on standard output.
     #[arg(long)]
-    pub(in crate::cli) json: bool,
+    pub(crate) json: bool,
 }
 
 /// A table or figure, or all of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::cli) enum TargetArg {
+pub(crate) enum TargetArg {
     All,
     One(Target),
 }
@@ -113,7 +113,7 @@ const fn all() -> [TargetArg; 1 + Target::ALL.len()] {
 
 impl Reproduce {
     /// The targets, each once, in order. `all` are those of the journal version.
-    pub(in crate::cli) fn wanted(&self) -> Vec<Target> {
+    pub(crate) fn wanted(&self) -> Vec<Target> {
         let is_wanted = |target: &Target| {
             let by_itself = matches!(target, Target::Icassp | Target::Alternatives);
             let by_all = !by_itself && self.targets.contains(&TargetArg::All);

@@ -19,62 +19,62 @@ use std::path::PathBuf;
 #[command(group(ArgGroup::new("length").required(true).args(["steps", "minutes"])))]
 #[command(group(ArgGroup::new("held").args(["validation", "hold_out"])))]
 #[command(group(ArgGroup::new("start").args(["init", "resume"])))]
-pub(in crate::cli) struct Train {
+pub(crate) struct Train {
     /// Folder of grey PNG or .npy images.
     #[arg(value_name = "DIR")]
-    pub(in crate::cli) images: PathBuf,
+    pub(crate) images: PathBuf,
     /// The model to write; its description is written beside it as NAME.json.
     #[arg(long, value_name = "NAME.npz")]
-    pub(in crate::cli) out: PathBuf,
+    pub(crate) out: PathBuf,
     #[command(flatten)]
-    pub(in crate::cli) recipe: RecipeFlags,
+    pub(crate) recipe: RecipeFlags,
     /// Total number of steps; on one thread, the same command gives the same weights.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
-    pub(in crate::cli) steps: Option<u64>,
+    pub(crate) steps: Option<u64>,
     /// Total minutes of training, including earlier runs of the checkpoint.
     #[arg(long, value_name = "MINUTES", value_parser = parse_positive)]
-    pub(in crate::cli) minutes: Option<f64>,
+    pub(crate) minutes: Option<f64>,
     /// Compute threads, among which each batch is divided.
     #[arg(long, default_value = "1", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
-    pub(in crate::cli) threads: u16,
+    pub(crate) threads: u16,
     /// Folder of images to validate on; training uses one of them only if it is in DIR too.
     #[arg(long, value_name = "DIR")]
-    pub(in crate::cli) validation: Option<PathBuf>,
+    pub(crate) validation: Option<PathBuf>,
     /// Keep N of the images for validation, spread evenly over the sorted names.
     #[arg(long, value_name = "N")]
-    pub(in crate::cli) hold_out: Option<usize>,
+    pub(crate) hold_out: Option<usize>,
     /// Steps between reports; each report validates the model and writes the checkpoint and the model.
     #[arg(long, default_value = "5000", value_name = "STEPS", value_parser = clap::value_parser!(u64).range(1..))]
-    pub(in crate::cli) every: u64,
+    pub(crate) every: u64,
     /// File that keeps the state of training, for --resume.
     #[arg(long, value_name = "FILE")]
-    pub(in crate::cli) checkpoint: Option<PathBuf>,
+    pub(crate) checkpoint: Option<PathBuf>,
     /// Continue from the checkpoint, which must have been made with the same recipe.
     #[arg(long, requires = "checkpoint")]
-    pub(in crate::cli) resume: bool,
+    pub(crate) resume: bool,
     /// Start from the weights of this model instead of random weights; the new one may have more channels, and
     /// residual blocks that it lacks.
     #[arg(long, value_name = "MODEL.npz")]
-    pub(in crate::cli) init: Option<PathBuf>,
+    pub(crate) init: Option<PathBuf>,
     /// Use the output of this model for each noisy image as the target, instead of the clean image.
     #[arg(long, value_name = "MODEL.npz")]
-    pub(in crate::cli) teacher: Option<PathBuf>,
+    pub(crate) teacher: Option<PathBuf>,
     /// Noise levels at which the teacher is used; at other levels the clean image is the target [default:
     /// the teacher's own level; with a range in --sigma, all of it from the teacher's own level up, or all of it for
     /// a teacher that is told the noise]
     #[arg(long, value_name = "LEVELS", value_parser = parse_noise, requires = "teacher")]
-    pub(in crate::cli) teacher_sigma: Option<Noise>,
+    pub(crate) teacher_sigma: Option<Noise>,
     /// Replace an existing model and checkpoint.
     #[arg(long)]
-    pub(in crate::cli) force: bool,
+    pub(crate) force: bool,
     /// Print a JSON report on standard output.
     #[arg(long)]
-    pub(in crate::cli) json: bool,
+    pub(crate) json: bool,
 }
 
 /// What makes the recipe.
 #[derive(Debug, Args)]
-pub(in crate::cli) struct RecipeFlags {
+pub(crate) struct RecipeFlags {
     /// The kind of network: mlp has dense layers with tanh on overlapping patches; dncnn has 3x3
     /// convolutions with ReLU; dense is a dncnn in which each convolution reads the output of all earlier
     /// ones; unet works on grids of a half, a quarter and so on of the image's sides, and back. All but
@@ -84,7 +84,7 @@ pub(in crate::cli) struct RecipeFlags {
     /// A description of the layers to train, in the form that share-model accepts beside a model, or a model
     /// with such layers; its `sigma` is not used.
     #[arg(long, value_name = "FILE", conflicts_with = "family")]
-    pub(in crate::cli) layers: Option<PathBuf>,
+    pub(crate) layers: Option<PathBuf>,
     /// Noise level in 8-bit grey levels, or LOWEST..HIGHEST for a network that gets the level of each
     /// image as an input; dncnn, dense and unet can do that, and so can --layers.
     #[arg(long, default_value = "25", value_name = "LEVELS", value_parser = parse_noise)]
@@ -246,7 +246,7 @@ impl SizeFlags {
 impl RecipeFlags {
     /// The recipe, `described` by the file of `--layers` if there is one; a flag of another family is
     /// refused.
-    pub(in crate::cli) fn recipe(&self, described: Option<Description>) -> Result<Recipe, Failure> {
+    pub(crate) fn recipe(&self, described: Option<Description>) -> Result<Recipe, Failure> {
         let kind = described.is_none().then_some(self.family);
         match self.sizes.stranger(kind) {
             None => {}

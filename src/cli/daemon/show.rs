@@ -13,7 +13,7 @@ use std::path::Path;
 /// The most bytes of a status: some thousand sizes.
 const MAX_LEN: u64 = 1 << 20;
 
-pub(in crate::cli) fn run(args: &Args) -> Result<(), Failure> {
+pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let status = read(&args.file)?;
     let now = clock::milliseconds() / 1000;
     if args.json {

@@ -176,7 +176,7 @@ impl State {
 /// prints, and with `--json` the heartbeat line is. Nothing in it is secret, and nothing names a
 /// person or a file.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema, Deserialize)]
-pub(in crate::cli) struct Status {
+pub(crate) struct Status {
     /// When it was written: RFC 3339 in UTC, to the millisecond.
     pub(super) time: String,
     /// The same in seconds since 1970.

@@ -69,7 +69,7 @@ impl From<UserError> for Failure {
 }
 
 /// A failure of a user's session: what the cloud said is told as its word.
-pub(in crate::cli) fn refused(error: UserError) -> Failure {
+pub(crate) fn refused(error: UserError) -> Failure {
     use NetError::Refused;
     use ServiceError::Protocol;
     let reason = match &error {

@@ -85,7 +85,7 @@ fn code(e: &ServiceError) -> Code {
 }
 
 /// What to type for triples for more images of a size.
-pub(in crate::cli) fn refill_command(size: Size, images: u64) -> String {
+pub(crate) fn refill_command(size: Size, images: u64) -> String {
     format!(
         "ppdenoise gen-triplets --size {size} --images {images} --keys KEYS --model MODEL.pub \
          --out PREFIX"
@@ -93,7 +93,7 @@ pub(in crate::cli) fn refill_command(size: Size, images: u64) -> String {
 }
 
 /// How to get triples for more images of a size.
-pub(in crate::cli) fn refill(size: Size, images: u64) -> String {
+pub(crate) fn refill(size: Size, images: u64) -> String {
     let command = refill_command(size, images);
     format!(
         "make more with `{command}` at the dealer, or with --party at both servers, and give each server \
@@ -122,7 +122,7 @@ fn help(e: &ServiceError) -> Option<&'static str> {
 }
 
 /// What a failure means while material is made: no slot is used, and nothing is kept.
-pub(in crate::cli) fn making(error: ServerError) -> Failure {
+pub(crate) fn making(error: ServerError) -> Failure {
     let help = match &error {
         ServerError::Service(ServiceError::Protocol(e)) => making_help(e),
         _ => None,

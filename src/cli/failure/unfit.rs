@@ -31,17 +31,17 @@ impl From<PlainError> for Failure {
 }
 
 /// How a model is shared that holds all pixels.
-pub(in crate::cli) fn of_gateway(e: &Unfit) -> String {
+pub(crate) fn of_gateway(e: &Unfit) -> String {
     with_flag(e, |flag| format!("share the model with `share-model {flag}`"))
 }
 
 /// The same for a user, whose model others share.
-pub(in crate::cli) fn of_user(e: &Unfit) -> String {
+pub(crate) fn of_user(e: &Unfit) -> String {
     with_flag(e, |flag| format!("have the model shared with `share-model {flag}`"))
 }
 
 /// The same in the clear, where nothing is shared.
-pub(in crate::cli) fn of_plain(e: &Unfit) -> String {
+pub(crate) fn of_plain(e: &Unfit) -> String {
     with_flag(e, |flag| format!("use {flag}"))
 }
 

@@ -19,7 +19,7 @@ use std::time::Instant;
 /// The material that the two servers made, of `gen-triplets --party`. If there was nothing to make,
 /// fields are missing.
 #[derive(Serialize, JsonSchema)]
-pub(in crate::cli) struct Report<'a> {
+pub(crate) struct Report<'a> {
     /// 0 or 1.
     party: usize,
     /// Compute threads.
@@ -35,11 +35,7 @@ pub(in crate::cli) struct Report<'a> {
     peak_memory_bytes: Option<u64>,
 }
 
-pub(in crate::cli) fn run(
-    args: &GenTriplets,
-    party: Party,
-    console: &mut Console,
-) -> Result<(), Failure> {
+pub(crate) fn run(args: &GenTriplets, party: Party, console: &mut Console) -> Result<(), Failure> {
     let started = Instant::now();
     if is_stream(&args.out) {
         let text = "--out - is the dealer's: what two servers make is complete at both or at none";

@@ -17,7 +17,7 @@ use std::time::Instant;
 
 /// The dealer's material. What two servers make themselves is in `gen-triplets-party`.
 #[derive(Serialize, JsonSchema)]
-pub(in crate::cli) struct Report {
+pub(crate) struct Report {
     /// The sets that were made, one for each size.
     sets: Vec<DealtSet>,
     /// Compute threads.

@@ -16,7 +16,7 @@ use std::time::Instant;
 
 /// What was put together.
 #[derive(Serialize, JsonSchema)]
-pub(in crate::cli) struct Report<'a> {
+pub(crate) struct Report<'a> {
     /// The denoised images.
     images: &'a [Reconstructed],
     /// Results that could not be combined.

@@ -12,8 +12,8 @@ pub(crate) use command::quantise_flags;
 pub use command::{Command, Denoiser, Joint};
 pub use link::Link;
 pub use report::Phase;
-pub(in crate::lab) use report::{Made, Prepared, Reconstructed, Served, Shared};
-pub(in crate::lab) use work::{fresh_work, remove_work, temporary_work};
+pub(super) use report::{Made, Prepared, Reconstructed, Served, Shared};
+pub(super) use work::{fresh_work, remove_work, temporary_work};
 
 use super::error::LabError;
 use super::pictures::{read_grey, write_grey};
@@ -38,16 +38,16 @@ pub struct Pipeline {
 }
 
 /// A step that was done.
-pub(in crate::lab) struct Done {
+pub(super) struct Done {
     step: &'static str,
     /// The start of the process included.
-    pub(in crate::lab) seconds: f64,
+    pub(super) seconds: f64,
     stdout: Vec<u8>,
 }
 
 impl Done {
     /// What the step told.
-    pub(in crate::lab) fn report<R: DeserializeOwned>(&self) -> Result<R, LabError> {
+    pub(super) fn report<R: DeserializeOwned>(&self) -> Result<R, LabError> {
         told(self.step, &self.stdout)
     }
 }
@@ -63,17 +63,17 @@ impl Pipeline {
     }
 
     /// The bytes of a file of the folder, 0 if it is not there.
-    pub(in crate::lab) fn size(&self, name: &str) -> u64 {
+    pub(super) fn size(&self, name: &str) -> u64 {
         std::fs::metadata(self.work.join(name)).map_or(0, |m| m.len())
     }
 
     /// The bytes of S0's and S1's files of this name.
-    pub(in crate::lab) fn sizes(&self, stem: &str) -> [u64; 2] {
+    pub(super) fn sizes(&self, stem: &str) -> [u64; 2] {
         ["s0", "s1"].map(|suffix| self.size(&format!("{stem}.{suffix}")))
     }
 
     /// Runs a step of one role.
-    pub(in crate::lab) fn run(&self, command: &Command<'_>) -> Result<Done, LabError> {
+    pub(super) fn run(&self, command: &Command<'_>) -> Result<Done, LabError> {
         let (started, step) = (Instant::now(), command.name());
         let process = Process::start(step, self.command().args(command.args(&self.work)))?;
         let stdout = process.succeed()?;
@@ -82,7 +82,7 @@ impl Pipeline {
 
     /// Both servers as processes with so many compute threads each, to their ends; S0 takes a free port
     /// and tells it. Their reports.
-    pub(in crate::lab) fn servers<R: DeserializeOwned>(
+    pub(super) fn servers<R: DeserializeOwned>(
         &self,
         task: Joint,
         threads: usize,
@@ -169,7 +169,7 @@ impl Pipeline {
 }
 
 /// Half of this machine's cores, for each of two servers.
-pub(in crate::lab) fn half_of_this_machine() -> usize {
+pub(super) fn half_of_this_machine() -> usize {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     (cores / 2).max(1)
 }

@@ -5,7 +5,7 @@ mod graph;
 mod layer;
 mod weights;
 
-pub(in crate::model) use layer::PATCH_STRIDE;
+pub(super) use layer::PATCH_STRIDE;
 pub use layer::{Conv, Cut, From, Layer};
 pub use weights::Weights;
 

@@ -33,10 +33,10 @@ pub use stock::{Erase, Extent, Make, MakePaths, Prepare, PrepareReport, Prepared
 pub use supply::{Folders, Until, Watching};
 
 // What a cloud and its users do as servers.
-pub(in crate::roles) use inputs::{Inputs, ServerKeys};
-pub(in crate::roles) use party::Owner;
-pub(in crate::roles) use session::{Job, run};
-pub(in crate::roles) use state::claim_state;
-pub(in crate::roles) use stock::{MakeInputs, MakeJob, WantedFile, erase, make};
+pub(super) use inputs::{Inputs, ServerKeys};
+pub(super) use party::Owner;
+pub(super) use session::{Job, run};
+pub(super) use state::claim_state;
+pub(super) use stock::{MakeInputs, MakeJob, WantedFile, erase, make};
 pub use supply::OwnResult;
-pub(in crate::roles) use supply::{AgreedImage, MemoryShare, Round, Supply, Task};
+pub(super) use supply::{AgreedImage, MemoryShare, Round, Supply, Task};

@@ -2,8 +2,8 @@
 
 use crate::common::refusal::INPUT;
 use crate::common::{Ended, KEYS, Lab, noisy_crop};
-use ppdenoise::image::add_gaussian;
-use ppdenoise::size::Size;
+use ppdenoise_base::size::Size;
+use ppdenoise_image::add_gaussian;
 use std::fs;
 
 const SIZE: Size = Size::new(12, 13);

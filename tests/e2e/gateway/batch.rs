@@ -2,8 +2,8 @@
 
 use crate::common::refusal::{INPUT, USAGE};
 use crate::common::{Job, KEYS, Lab, TINY, clean_crop, noisy_crop, reports};
-use ppdenoise::image::{Depth, GreyImage, ImageFormat, Raster, read, write};
-use ppdenoise::size::Size;
+use ppdenoise_base::size::Size;
+use ppdenoise_image::{Depth, GreyImage, ImageFormat, Raster, read, write};
 use std::fs;
 
 const SIZE: Size = Size::new(14, 13);

@@ -4,9 +4,9 @@
 use crate::common::hostile::{progressive_jpeg, scan_with};
 use crate::common::refusal::{INPUT, USAGE};
 use crate::common::{Job, KEYS, Lab, TINY, clean_crop, difference, reports};
-use ppdenoise::image::dicom::{Fresh, Window, decode, derive};
-use ppdenoise::image::{GreyImage, Raster};
-use ppdenoise::size::Size;
+use ppdenoise_base::size::Size;
+use ppdenoise_image::dicom::{Fresh, Window, decode, derive};
+use ppdenoise_image::{GreyImage, Raster};
 use std::fs;
 
 /// Height and width of the fixtures, a crop of the photograph.

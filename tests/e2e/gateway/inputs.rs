@@ -3,8 +3,8 @@
 
 use crate::common::refusal::{FAILED, INPUT, PEER, SIZE, USAGE, alone, neither};
 use crate::common::{Job, KEYS, Lab, TINY, noisy_crop, reports};
-use ppdenoise::files::container::envelope::VERSION;
-use ppdenoise::size::Size;
+use ppdenoise::internals::files::container::envelope::VERSION;
+use ppdenoise_base::size::Size;
 use std::fs;
 
 #[test]
@@ -171,12 +171,14 @@ fn images_must_fit_the_model() {
 /// Every byte position of small files, both halves of every position: found before connecting.
 #[test]
 fn any_flipped_byte_of_a_small_file_is_found() {
-    use ppdenoise::artefact::{ImageShareFile, ModelShareFile, PublicModelFile, TripleFile};
-    use ppdenoise::files::container::OpenFrom;
-    use ppdenoise::files::container::envelope::{open_file, open_stream};
-    use ppdenoise::files::container::no_passphrase;
-    use ppdenoise::files::keys::KeyFolder;
-    use ppdenoise::ids::Role;
+    use ppdenoise::internals::artefact::{
+        ImageShareFile, ModelShareFile, PublicModelFile, TripleFile,
+    };
+    use ppdenoise::internals::files::container::OpenFrom;
+    use ppdenoise::internals::files::container::envelope::{open_file, open_stream};
+    use ppdenoise::internals::files::container::no_passphrase;
+    use ppdenoise::internals::files::keys::KeyFolder;
+    use ppdenoise_base::ids::Role;
     use std::path::Path;
     let lab = Lab::ready(Size::new(9, 9), 1);
     let public = PublicModelFile::read(lab.path("model.pub")).unwrap().model;

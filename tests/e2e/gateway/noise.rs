@@ -1,8 +1,8 @@
 //! Noise as it is met: estimated, and from a sensor that counts photo-electrons.
 
 use crate::common::{KEYS, Lab, TINY, clean_crop, difference, reports};
-use ppdenoise::image::add_gaussian;
-use ppdenoise::size::Size;
+use ppdenoise_base::size::Size;
+use ppdenoise_image::add_gaussian;
 use serde_json::Value;
 
 const SIZE: Size = Size::new(64, 72);

@@ -2,8 +2,8 @@
 
 use crate::common::refusal::INPUT;
 use crate::common::{Ended, KEYS, Lab, TINY, noisy_crop, reports};
-use ppdenoise::image::{Depth, GreyImage, ImageFormat, Raster, add_gaussian, write};
-use ppdenoise::size::Size;
+use ppdenoise_base::size::Size;
+use ppdenoise_image::{Depth, GreyImage, ImageFormat, Raster, add_gaussian, write};
 use std::fs;
 
 const SIZE: Size = Size::new(40, 44);

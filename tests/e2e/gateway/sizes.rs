@@ -3,7 +3,7 @@
 
 use crate::common::refusal::INPUT;
 use crate::common::{KEYS, Lab, difference, noisy_crop, reports};
-use ppdenoise::size::Size;
+use ppdenoise_base::size::Size;
 use std::fs;
 
 fn shipped(name: &str) -> String {

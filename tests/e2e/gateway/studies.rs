@@ -2,7 +2,7 @@
 
 use crate::common::refusal::{INPUT, USAGE};
 use crate::common::{Job, KEYS, Lab, reports};
-use ppdenoise::size::Size;
+use ppdenoise_base::size::Size;
 use std::fs;
 
 const SIZE: Size = Size::new(40, 48);

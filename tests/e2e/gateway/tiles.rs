@@ -2,8 +2,8 @@
 
 use crate::common::refusal::{INPUT, USAGE};
 use crate::common::{Ended, Job, KEYS, Lab, TINY, clean_crop, difference, noisy_crop, reports};
-use ppdenoise::image::{Depth, GreyImage, ImageFormat, Raster, read, write};
-use ppdenoise::size::Size;
+use ppdenoise_base::size::Size;
+use ppdenoise_image::{Depth, GreyImage, ImageFormat, Raster, read, write};
 use std::fs;
 
 /// Patches of 9 predict 5, every 3 pixels: a margin of 6. Tiles of 16 have 32 rows and columns here.

@@ -3,8 +3,8 @@
 
 use crate::common::refusal::INPUT;
 use crate::common::{KEYS, Lab, TINY, clean_crop, difference, reports};
-use ppdenoise::image::{Depth, GreyImage, ImageFormat, Raster, add_gaussian, read, write};
-use ppdenoise::size::Size;
+use ppdenoise_base::size::Size;
+use ppdenoise_image::{Depth, GreyImage, ImageFormat, Raster, add_gaussian, read, write};
 use std::fs;
 
 const SIZE: Size = Size::new(32, 40);

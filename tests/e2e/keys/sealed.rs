@@ -3,7 +3,7 @@
 use crate::common::forge::{Described, Keys};
 use crate::common::refusal::{INPUT, SIZE, USAGE, alone};
 use crate::common::{Job, KEYS, Lab, reports, set_mode};
-use ppdenoise::ids::Role;
+use ppdenoise_base::ids::Role;
 use std::fs;
 
 /// A folder with new pairs of some roles and the public keys of all others.

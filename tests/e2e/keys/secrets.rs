@@ -1,17 +1,17 @@
 //! No message, report or public file shows a key, a seed, a share or a mask.
 
 use crate::common::{Ended, Job, KEYS, Lab, TINY, noisy_crop};
-use ppdenoise::artefact::PublicModelFile;
-use ppdenoise::crypto::prg::{Domain, Purpose, Seed};
-use ppdenoise::files::container::envelope::open_file;
-use ppdenoise::files::container::no_passphrase;
-use ppdenoise::files::container::{Body, ChunkKey, Header, OpenFrom};
-use ppdenoise::files::keys::KeyFolder;
-use ppdenoise::ids::Party;
-use ppdenoise::ids::Role;
-use ppdenoise::material::{MaterialLayout, Origin, SlotView, weight_mask};
-use ppdenoise::numbers::ring;
-use ppdenoise::size::Size;
+use ppdenoise::internals::artefact::PublicModelFile;
+use ppdenoise::internals::files::container::envelope::open_file;
+use ppdenoise::internals::files::container::no_passphrase;
+use ppdenoise::internals::files::container::{Body, ChunkKey, Header, OpenFrom};
+use ppdenoise::internals::files::keys::KeyFolder;
+use ppdenoise::internals::material::{MaterialLayout, Origin, SlotView, weight_mask};
+use ppdenoise_base::ids::Party;
+use ppdenoise_base::ids::Role;
+use ppdenoise_base::numbers::ring;
+use ppdenoise_base::size::Size;
+use ppdenoise_crypto::prg::{Domain, Purpose, Seed};
 use std::collections::HashMap;
 
 /// Bytes of a secret in a row that must not be seen.

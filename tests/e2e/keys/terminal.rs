@@ -3,7 +3,7 @@
 
 use crate::common::refusal::{INPUT, SIZE, USAGE};
 use crate::common::{KEYS, Lab, TINY, clean_crop};
-use ppdenoise::size::Size;
+use ppdenoise_base::size::Size;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{LocalModes, tcgetattr};

@@ -2,7 +2,7 @@
 
 use crate::common::refusal::USAGE;
 use crate::common::{Lab, TINY, clean_crop};
-use ppdenoise::size::Size;
+use ppdenoise_base::size::Size;
 
 fn args<'a>(more: &[&'a str]) -> Vec<&'a str> {
     let fixed =

@@ -2,7 +2,7 @@
 
 use crate::common::refusal::{INPUT, USAGE};
 use crate::common::{Lab, TINY, clean_crop};
-use ppdenoise::size::Size;
+use ppdenoise_base::size::Size;
 use std::collections::BTreeSet;
 
 /// A folder with two small pictures.

@@ -1,7 +1,7 @@
 //! `train` with the real binary: a small network learns, runs repeat and resume, errors are named.
 use crate::common::refusal::{INPUT, USAGE};
 use crate::common::{CAMERA, Ended, KEYS, Lab, TINY, difference, noisy_crop, signal};
-use ppdenoise::size::Size;
+use ppdenoise_base::size::Size;
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 
@@ -46,10 +46,10 @@ fn lab() -> Lab {
     let lab = Lab::new();
     std::fs::create_dir(lab.path("images")).unwrap();
     let camera = std::fs::read(CAMERA).unwrap();
-    let camera = ppdenoise::image::ImageFormat::Png.decode(&camera).unwrap();
+    let camera = ppdenoise_image::ImageFormat::Png.decode(&camera).unwrap();
     let camera = camera.into_grey().unwrap();
     for i in 0..6 {
-        let rect = ppdenoise::image::Rect { top: 80 * i, left: 60 * i, height: 96, width: 112 };
+        let rect = ppdenoise_image::Rect { top: 80 * i, left: 60 * i, height: 96, width: 112 };
         lab.picture(&format!("images/{i}.png"), &camera.crop(rect).unwrap());
     }
     lab

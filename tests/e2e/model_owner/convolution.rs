@@ -1,8 +1,8 @@
 //! Convolutional networks: imported, calibrated, shared, and run by both engines on two servers.
 
 use crate::common::{KEYS, Lab, clean_crop, conv, difference, noisy_crop, reports, traffic};
-use ppdenoise::image::GreyImage;
-use ppdenoise::size::Size;
+use ppdenoise_base::size::Size;
+use ppdenoise_image::GreyImage;
 
 const SIZE: Size = Size::new(31, 42);
 

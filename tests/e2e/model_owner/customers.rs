@@ -3,11 +3,11 @@
 use crate::common::forge::{Described, Keys, Sealed, seeds};
 use crate::common::refusal::{INPUT, PEER, SIZE, alone, neither};
 use crate::common::{Job, KEYS, Lab, reports};
-use ppdenoise::crypto::prg::{Domain, Purpose, Seed};
-use ppdenoise::files::container::envelope::{ChunkKey, open_file};
-use ppdenoise::ids::{Fingerprint, Role};
-use ppdenoise::material::weight_mask;
-use ppdenoise::numbers::ring::{add_assign, from_le_bytes};
+use ppdenoise::internals::files::container::envelope::{ChunkKey, open_file};
+use ppdenoise::internals::material::weight_mask;
+use ppdenoise_base::ids::{Fingerprint, Role};
+use ppdenoise_base::numbers::ring::{add_assign, from_le_bytes};
+use ppdenoise_crypto::prg::{Domain, Purpose, Seed};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
@@ -46,7 +46,7 @@ fn attacked(lab: &Lab, keys: &Keys, triples: &str, opened: &str) -> Vec<u32> {
         let file = open_file(lab.path(&name)).unwrap();
         let (recipient, sender) =
             (keys.secret([Role::Server0, Role::Server1][party]), keys.public(Role::Dealer));
-        let from = ppdenoise::files::container::OpenFrom {
+        let from = ppdenoise::internals::files::container::OpenFrom {
             recipient: &recipient,
             sender: &sender,
             role: Role::Dealer,

@@ -3,7 +3,7 @@
 
 use crate::common::refusal::{FAILED, USAGE};
 use crate::common::{KEYS, Lab, TINY, clean_crop, conv, difference, noisy_crop, reports, traffic};
-use ppdenoise::size::Size;
+use ppdenoise_base::size::Size;
 
 const SIZE: Size = Size::new(31, 42);
 

@@ -1,8 +1,8 @@
 //! Models of others: imported in one command, refused in words, listed, and tried before they are shared.
 
 use crate::common::{CAMERA, KEYS, Lab, TINY, noisy_crop};
-use ppdenoise::model::{FloatModel, load_npz};
-use ppdenoise::size::Size;
+use ppdenoise::internals::model::{FloatModel, load_npz};
+use ppdenoise_base::size::Size;
 use std::io::{Cursor, Write};
 use std::path::{Path, PathBuf};
 

@@ -3,8 +3,8 @@
 use crate::common::npz::Npz;
 use crate::common::{KEYS, Lab, TINY, clean_crop, difference, noisy_crop, reports};
 use ndarray::{Array1, Array2};
-use ppdenoise::image::GreyImage;
-use ppdenoise::size::Size;
+use ppdenoise_base::size::Size;
+use ppdenoise_image::GreyImage;
 use std::path::Path;
 
 /// Patch sides of the written models, and the pixels in between.

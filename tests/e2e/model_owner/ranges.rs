@@ -3,8 +3,8 @@
 
 use crate::common::refusal::{FAILED, USAGE};
 use crate::common::{Ended, KEYS, Lab, TINY, checkers, clean_crop, conv, noisy_crop};
-use ppdenoise::image::GreyImage;
-use ppdenoise::size::Size;
+use ppdenoise_base::size::Size;
+use ppdenoise_image::GreyImage;
 
 const DEFAULT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/models/default.npz");
 const DNCNN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/models/dncnn-s25.npz");

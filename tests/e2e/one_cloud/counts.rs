@@ -4,7 +4,7 @@ use super::crowd::{silent, user};
 use super::{SIZE, near, twin};
 use crate::common::noisy_crop;
 use crate::common::one_cloud::OneCloud;
-use ppdenoise::wire::{Channel, Tag};
+use ppdenoise::internals::wire::{Channel, Tag};
 
 const DENOISE: [&str; 4] = ["noisy.png", "--out", "out.png", "--force"];
 

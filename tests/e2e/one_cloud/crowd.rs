@@ -3,11 +3,13 @@
 use super::{SIZE, near, twin};
 use crate::common::one_cloud::OneCloud;
 use crate::common::{noisy_crop, signal};
-use ppdenoise::files::container::no_passphrase;
-use ppdenoise::roles::Silent;
-use ppdenoise::roles::one_cloud::User;
-use ppdenoise::roles::server::MakePaths;
-use ppdenoise::wire::{Channel, Frame, Limits, NetError, Tag, TcpChannel, Traffic, connect};
+use ppdenoise::internals::files::container::no_passphrase;
+use ppdenoise::internals::roles::Silent;
+use ppdenoise::internals::roles::one_cloud::User;
+use ppdenoise::internals::roles::server::MakePaths;
+use ppdenoise::internals::wire::{
+    Channel, Frame, Limits, NetError, Tag, TcpChannel, Traffic, connect,
+};
 use std::time::Duration;
 
 pub(super) fn user(one: &OneCloud, name: &str) -> User {

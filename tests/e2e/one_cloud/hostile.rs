@@ -5,9 +5,9 @@ use super::crowd::{silent, user};
 use super::{SIZE, near, twin};
 use crate::common::noisy_crop;
 use crate::common::one_cloud::OneCloud;
-use ppdenoise::image::GreyImage;
-use ppdenoise::roles::Silent;
-use ppdenoise::wire::{Channel, Frame, MAX_PAYLOAD, NetError, Tag, TcpChannel, Traffic};
+use ppdenoise::internals::roles::Silent;
+use ppdenoise::internals::wire::{Channel, Frame, MAX_PAYLOAD, NetError, Tag, TcpChannel, Traffic};
+use ppdenoise_image::GreyImage;
 
 /// What becomes of a frame.
 #[derive(Clone, Copy, Debug, PartialEq)]

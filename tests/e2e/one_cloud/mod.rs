@@ -9,8 +9,8 @@ mod streams;
 
 use crate::common::one_cloud::OneCloud;
 use crate::common::{TINY, difference, noisy_crop, signal};
-use ppdenoise::image::{GreyImage, ImageFormat, Raster, write};
-use ppdenoise::size::Size;
+use ppdenoise_base::size::Size;
+use ppdenoise_image::{GreyImage, ImageFormat, Raster, write};
 use std::fs;
 
 const SIZE: Size = Size::new(24, 26);
@@ -153,7 +153,7 @@ fn folders_colours_and_slots_made_ahead() {
     let darker = plane.pixels().iter().map(|v| (v / 2.0).floor()).collect();
     let darker = GreyImage::new(SIZE.height, SIZE.width, darker).unwrap();
     let colour =
-        Raster::of_planes(vec![plane.clone(), darker, plane], ppdenoise::image::Depth::Eight);
+        Raster::of_planes(vec![plane.clone(), darker, plane], ppdenoise_image::Depth::Eight);
     let mut bytes = Vec::new();
     write(ImageFormat::Png, &colour.unwrap(), &mut bytes).unwrap();
     one.lab.write("in/c.png", &bytes);

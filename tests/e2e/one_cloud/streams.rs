@@ -3,7 +3,7 @@
 use super::{SIZE, near, twin};
 use crate::common::one_cloud::OneCloud;
 use crate::common::{TINY, noisy_crop};
-use ppdenoise::image::dicom::decode;
+use ppdenoise_image::dicom::decode;
 use std::fs::{self, File};
 
 #[test]

@@ -3,7 +3,7 @@
 
 use crate::common::refusal::{FAILED, INPUT, SIZE, USAGE, alone};
 use crate::common::{Ended, Job, KEYS, Lab, TINY, reports, set_mode};
-use ppdenoise::size::Size;
+use ppdenoise_base::size::Size;
 use std::fs;
 use std::process::Stdio;
 

@@ -3,7 +3,7 @@
 
 use crate::common::refusal::{FAILED, SIZE};
 use crate::common::{KEYS, Lab, TINY, checkers, noisy_crop, reports};
-use ppdenoise::size::Size;
+use ppdenoise_base::size::Size;
 
 const REFUSED: [&str; 3] = [
     "times the noise told at rows 0 to ",

@@ -2,7 +2,7 @@
 
 use crate::common::refusal::{INPUT, USAGE};
 use crate::common::{Ended, Job, Lab, Running};
-use ppdenoise::size::Size;
+use ppdenoise_base::size::Size;
 use std::process::Command;
 
 /// What a file may say of server 0, all but the link.

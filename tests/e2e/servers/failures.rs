@@ -4,9 +4,9 @@
 use crate::common::kill::marks;
 use crate::common::refusal::{FAILED, INPUT, PEER, SIZE, alone};
 use crate::common::{Ended, Job, KEYS, Lab, Running, reports};
-use ppdenoise::files::ledger::Ledger;
-use ppdenoise::ids::{ImageId, SessionId, TripleSetId};
-use ppdenoise::size::Size;
+use ppdenoise::internals::files::ledger::Ledger;
+use ppdenoise_base::ids::{ImageId, SessionId, TripleSetId};
+use ppdenoise_base::size::Size;
 use std::fs;
 use std::io::Read;
 use std::process::{Command, Stdio};
@@ -62,7 +62,7 @@ fn a_mark_that_cannot_be_written_costs_nothing() {
     while lab.len("state0/ledger") < 4096 - 100 {
         assert_eq!(
             ledger.mark(set, next, image, session).unwrap(),
-            ppdenoise::files::ledger::Mark::Marked
+            ppdenoise::internals::files::ledger::Mark::Marked
         );
         next += 1;
     }

@@ -3,8 +3,8 @@
 use crate::common::proxy::{Proxy, Wire};
 use crate::common::refusal::{PEER, SIZE};
 use crate::common::{Job, Lab, TINY, difference, noisy_crop, reports, traffic};
-use ppdenoise::image::GreyImage;
-use ppdenoise::size::Size;
+use ppdenoise_base::size::Size;
+use ppdenoise_image::GreyImage;
 use serde_json::Value;
 
 /// Mean and largest difference to the integer twin in grey levels. Only roundings differ: of a

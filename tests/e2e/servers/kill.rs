@@ -5,9 +5,9 @@ use crate::common::kill::{self, OneTime, Session, Sides, Trigger, marks};
 use crate::common::link::Link;
 use crate::common::refusal::{PEER, SIZE};
 use crate::common::{Ended, Job, KEYS, Lab, Running, TINY, difference};
-use ppdenoise::artefact::SlotRegions;
-use ppdenoise::files::container::open_file;
-use ppdenoise::image::GreyImage;
+use ppdenoise::internals::artefact::SlotRegions;
+use ppdenoise::internals::files::container::open_file;
+use ppdenoise_image::GreyImage;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::time::{Duration, Instant};
@@ -389,7 +389,7 @@ fn inputs(lab: &Lab) -> BTreeMap<String, Vec<u8>> {
                 .into_iter()
                 .for_each(|slot| bytes[head(&regions, slot)].fill(0));
         }
-        let digest = ppdenoise::ids::Digest::of(&bytes);
+        let digest = ppdenoise_base::ids::Digest::of(&bytes);
         (name, digest.as_bytes().to_vec())
     };
     names.chain(keys).map(digest).collect()

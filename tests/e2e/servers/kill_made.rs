@@ -6,7 +6,7 @@ use crate::common::link::Link;
 use crate::common::making::{Fresh, Message, convolutions, maker, messages, slot_seed, start};
 use crate::common::refusal::{PEER, SIZE, USAGE};
 use crate::common::{Ended, KEYS, Lab, conv, difference, noisy_crop, reports};
-use ppdenoise::ids::Digest;
+use ppdenoise_base::ids::Digest;
 use std::collections::BTreeMap;
 use std::fs;
 use std::time::Duration;

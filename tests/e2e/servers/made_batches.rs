@@ -3,9 +3,9 @@
 use crate::common::{
     Ended, Job, KEYS, Lab, Running, TINY, difference, noisy_crop, reports, signal,
 };
-use ppdenoise::image::{Depth, GreyImage, ImageFormat, Raster, read, write};
-use ppdenoise::roles::Shard;
-use ppdenoise::size::Size;
+use ppdenoise::internals::roles::Shard;
+use ppdenoise_base::size::Size;
+use ppdenoise_image::{Depth, GreyImage, ImageFormat, Raster, read, write};
 use std::fs;
 use std::process::Command;
 use std::time::{Duration, Instant};

@@ -4,7 +4,7 @@ use crate::common::making::{bare, convolutions, make, maker, start};
 use crate::common::proxy::{Proxy, Wire};
 use crate::common::refusal::{INPUT, PEER, USAGE};
 use crate::common::{Ended, KEYS, Lab, Running, conv, difference, noisy_crop, reports};
-use ppdenoise::size::Size;
+use ppdenoise_base::size::Size;
 use serde_json::Value;
 use std::fs;
 use std::process::{Command, Stdio};

@@ -4,7 +4,7 @@
 use crate::common::proxy::{Proxy, Wire};
 use crate::common::refusal::{FAILED, INPUT, PEER, SIZE, USAGE, alone, neither};
 use crate::common::{Ended, Job, KEYS, Lab, noisy_crop, reports};
-use ppdenoise::size::Size;
+use ppdenoise_base::size::Size;
 use std::fs;
 use std::io::Write;
 use std::net::TcpStream;

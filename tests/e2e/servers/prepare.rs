@@ -2,14 +2,14 @@
 
 use crate::common::refusal::{INPUT, SIZE, USAGE};
 use crate::common::{Ended, Job, KEYS, Lab, TINY, difference, noisy_crop, reports};
-use ppdenoise::artefact::PreparedFile;
-use ppdenoise::files::container::no_passphrase;
-use ppdenoise::files::ledger::{Ledger, Mark};
-use ppdenoise::ids::Party;
-use ppdenoise::ids::{ImageId, SessionId, TripleSetId};
-use ppdenoise::roles::server::{Peer, Prepare, ServerEvent, ServerFiles};
-use ppdenoise::roles::{Observer, Server};
-use ppdenoise::size::Size;
+use ppdenoise::internals::artefact::PreparedFile;
+use ppdenoise::internals::files::container::no_passphrase;
+use ppdenoise::internals::files::ledger::{Ledger, Mark};
+use ppdenoise::internals::roles::server::{Peer, Prepare, ServerEvent, ServerFiles};
+use ppdenoise::internals::roles::{Observer, Server};
+use ppdenoise_base::ids::Party;
+use ppdenoise_base::ids::{ImageId, SessionId, TripleSetId};
+use ppdenoise_base::size::Size;
 use std::fs::OpenOptions;
 use std::process::{Command, Stdio};
 

@@ -2,7 +2,7 @@
 
 use crate::common::refusal::{INPUT, PEER, SIZE, USAGE};
 use crate::common::{Ended, Job, KEYS, Lab, difference, noisy_crop, reports, signal};
-use ppdenoise::size::Size;
+use ppdenoise_base::size::Size;
 use serde_json::Value;
 use std::fs;
 use std::process::Command;

@@ -4,7 +4,7 @@
 use crate::common::proxy::{Proxy, Wire};
 use crate::common::refusal::PEER;
 use crate::common::{CAMERA, Ended, Job, KEYS, Lab, Running, TINY, reports, signal};
-use ppdenoise::size::Size;
+use ppdenoise_base::size::Size;
 use std::io::Read;
 use std::path::Path;
 use std::process::{Command, Stdio};

@@ -5,7 +5,7 @@ use crate::common::proxy::{Proxy, Wire};
 use crate::common::refusal::{PEER, SIZE, USAGE};
 use crate::common::service::{Service, check_slots, free_port, until};
 use crate::common::{KEYS, Lab, noisy_crop, signal};
-use ppdenoise::size::Size;
+use ppdenoise_base::size::Size;
 use serde_json::Value;
 use std::fs;
 use std::time::{Duration, Instant};

@@ -3,14 +3,14 @@
 
 use crate::common::service::{Service, check_slots, free_port};
 use crate::common::{Lab, TINY, clean_crop, difference, set_mode};
-use ppdenoise::image::{GreyImage, add_gaussian};
-use ppdenoise::model::{
+use ppdenoise::internals::model::{
     Clamping, Method, QuantiseOptions, QuantisedModel, Rounding, load_npz, quantise,
 };
-use ppdenoise::numbers::ring::RingBits;
-use ppdenoise::roles::images::Levels;
-use ppdenoise::roles::{Arithmetic, Denoise, Implausibility, Silent, denoise};
-use ppdenoise::size::Size;
+use ppdenoise::internals::roles::images::Levels;
+use ppdenoise::internals::roles::{Arithmetic, Denoise, Implausibility, Silent, denoise};
+use ppdenoise_base::numbers::ring::RingBits;
+use ppdenoise_base::size::Size;
+use ppdenoise_image::{GreyImage, add_gaussian};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;

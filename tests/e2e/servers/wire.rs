@@ -3,7 +3,7 @@
 use crate::common::kill::{Trigger, Wire};
 use crate::common::link::{Link, records};
 use crate::common::{Job, Lab, traffic};
-use ppdenoise::size::Size;
+use ppdenoise_base::size::Size;
 
 /// Bytes that each record takes beside its content.
 const RECORD: usize = 22;

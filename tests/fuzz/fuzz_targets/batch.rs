@@ -1,10 +1,10 @@
 //! What a batch adds: notes to the receiver below their seal, and a server's list of its images.
 #![no_main]
 use libfuzzer_sys::fuzz_target;
-use ppdenoise::size::Size;
-use ppdenoise::artefact::{Note, is_base_name};
-use ppdenoise::ids::{ImageId, SessionId};
-use ppdenoise::roles::server::ImageList;
+use ppdenoise_base::size::Size;
+use ppdenoise::internals::artefact::{Note, is_base_name};
+use ppdenoise_base::ids::{ImageId, SessionId};
+use ppdenoise::internals::roles::server::ImageList;
 use ppdenoise_fuzz::{memory::bounded, seeds};
 
 fuzz_target!(init: seeds(inputs), |data: &[u8]| {

@@ -1,7 +1,7 @@
 //! Checkpoints of training, with the checksum that fits.
 #![no_main]
 use libfuzzer_sys::fuzz_target;
-use ppdenoise::train::Checkpoint;
+use ppdenoise::internals::train::Checkpoint;
 use ppdenoise_fuzz::{memory::bounded, seeds};
 use std::ffi::{c_char, c_int};
 

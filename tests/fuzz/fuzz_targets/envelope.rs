@@ -4,8 +4,8 @@
 //! and chunks of a length byte and as many bytes, which the writer gives their tags.
 #![no_main]
 use libfuzzer_sys::fuzz_target;
-use ppdenoise::files::container::Header;
-use ppdenoise::files::container::envelope::{ChunkKey, Content, Envelope, EnvelopeWriter};
+use ppdenoise::internals::files::container::Header;
+use ppdenoise::internals::files::container::envelope::{ChunkKey, Content, Envelope, EnvelopeWriter};
 use ppdenoise_fuzz::peer::Bytes;
 use ppdenoise_fuzz::{fixture, memory::bounded, seeds};
 

@@ -1,7 +1,7 @@
 //! Frames of the wire, one after the other.
 #![no_main]
 use libfuzzer_sys::fuzz_target;
-use ppdenoise::wire::{Frame, MAX_PAYLOAD};
+use ppdenoise::internals::wire::{Frame, MAX_PAYLOAD};
 use ppdenoise_fuzz::{memory::bounded, seeds};
 
 fuzz_target!(init: seeds(frames), |data: &[u8]| {

@@ -1,12 +1,12 @@
 //! Messages of the `gc` engine, and material from a file, for both servers and rings.
 #![no_main]
 use libfuzzer_sys::fuzz_target;
-use ppdenoise::crypto::prg::Seed;
-use ppdenoise::ids::Party;
-use ppdenoise::material::{Chunk, Origin, SlotView};
-use ppdenoise::numbers::ring::Ring;
-use ppdenoise::protocol::{ActivationBatch, Engine, GcEngine, GcSession, Step};
-use ppdenoise::wire::{MemChannel, pair};
+use ppdenoise_crypto::prg::Seed;
+use ppdenoise_base::ids::Party;
+use ppdenoise::internals::material::{Chunk, Origin, SlotView};
+use ppdenoise_base::numbers::ring::Ring;
+use ppdenoise::internals::protocol::{ActivationBatch, Engine, GcEngine, GcSession, Step};
+use ppdenoise::internals::wire::{MemChannel, pair};
 use ppdenoise_fuzz::peer::Bytes;
 use ppdenoise_fuzz::world::{GC_32, GC_64, SLOT, World};
 use ppdenoise_fuzz::{memory::bounded, seeds};

@@ -1,10 +1,10 @@
 //! Set-up messages of the `gc` engine: base OTs and their extension.
 #![no_main]
 use libfuzzer_sys::fuzz_target;
-use ppdenoise::crypto::prg::Seed;
-use ppdenoise::ids::Party;
-use ppdenoise::protocol::GcSession;
-use ppdenoise::wire::{Channel, Frame, NetError, Tag, Traffic, pair};
+use ppdenoise_crypto::prg::Seed;
+use ppdenoise_base::ids::Party;
+use ppdenoise::internals::protocol::GcSession;
+use ppdenoise::internals::wire::{Channel, Frame, NetError, Tag, Traffic, pair};
 use ppdenoise_fuzz::peer::Bytes;
 use ppdenoise_fuzz::{memory::bounded, seeds};
 use std::collections::VecDeque;

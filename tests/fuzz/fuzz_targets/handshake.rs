@@ -1,14 +1,14 @@
 //! The greeting: its fixed part, its body below the digest, the comparison.
 #![no_main]
 use libfuzzer_sys::fuzz_target;
-use ppdenoise::size::Size;
-use ppdenoise::ids::Party;
-use ppdenoise::ids::codec::{decode_small, encode_small};
-use ppdenoise::ids::{Digest, Fingerprint, ModelId, SessionId, TripleSetId, WeightMaskId};
-use ppdenoise::material::Origin;
-use ppdenoise::numbers::ring::RingBits;
-use ppdenoise::protocol::{Identity, SetFacts, greet};
-use ppdenoise::wire::{Channel, Frame, MAGIC, NetError, Tag, Traffic, WIRE_VERSION};
+use ppdenoise_base::size::Size;
+use ppdenoise_base::ids::Party;
+use ppdenoise_base::ids::codec::{decode_small, encode_small};
+use ppdenoise_base::ids::{Digest, Fingerprint, ModelId, SessionId, TripleSetId, WeightMaskId};
+use ppdenoise::internals::material::Origin;
+use ppdenoise_base::numbers::ring::RingBits;
+use ppdenoise::internals::protocol::{Identity, SetFacts, greet};
+use ppdenoise::internals::wire::{Channel, Frame, MAGIC, NetError, Tag, Traffic, WIRE_VERSION};
 use ppdenoise_fuzz::{memory::bounded, seeds};
 
 /// What a greeting of `serve` is for (docs/wire.md).

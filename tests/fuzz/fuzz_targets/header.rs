@@ -1,9 +1,9 @@
 //! Header fields of files, and a server's greeting bodies: `bincode` and the validator.
 #![no_main]
 use libfuzzer_sys::fuzz_target;
-use ppdenoise::files::container::Header;
-use ppdenoise::ids::codec::{decode_small, encode_small};
-use ppdenoise::protocol::{Identity, Stock};
+use ppdenoise::internals::files::container::Header;
+use ppdenoise_base::ids::codec::{decode_small, encode_small};
+use ppdenoise::internals::protocol::{Identity, Stock};
 use ppdenoise_fuzz::{fixture, memory::bounded, seeds};
 
 /// The structures hold no more than the limit of the encoding, some of it twice.

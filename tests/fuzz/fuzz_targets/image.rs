@@ -1,10 +1,10 @@
 //! Images: every format.
 #![no_main]
 use libfuzzer_sys::fuzz_target;
-use ppdenoise::size::Size;
-use ppdenoise::image::dicom::{Fresh, Window, decode, derive};
-use ppdenoise::image::{GreyImage, ImageError, ImageFormat, Raster, RowReader, write};
-use ppdenoise::network::MAX_PIXELS;
+use ppdenoise_base::size::Size;
+use ppdenoise_image::dicom::{Fresh, Window, decode, derive};
+use ppdenoise_image::{GreyImage, ImageError, ImageFormat, Raster, RowReader, write};
+use ppdenoise_base::network::MAX_PIXELS;
 use ppdenoise_fuzz::{fixture, memory::bounded, seeds};
 use std::io::Cursor;
 

@@ -1,8 +1,8 @@
 //! Ledgers: lines with any checksum, and lines whose checksum is right.
 #![no_main]
 use libfuzzer_sys::fuzz_target;
-use ppdenoise::files::ledger::{BoundWeights, Count, Counted, Ledger};
-use ppdenoise::ids::{Digest, Fingerprint, ImageId, ModelId, SessionId, TripleSetId, WeightMaskId};
+use ppdenoise::internals::files::ledger::{BoundWeights, Count, Counted, Ledger};
+use ppdenoise_base::ids::{Digest, Fingerprint, ImageId, ModelId, SessionId, TripleSetId, WeightMaskId};
 use ppdenoise_fuzz::{memory::bounded, seeds};
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;

@@ -5,11 +5,11 @@
 //! Formats 1 and 5 pack the rest into an archive here, as arrays or as a pickle, so that its checksums hold.
 #![no_main]
 use libfuzzer_sys::fuzz_target;
-use ppdenoise::model::{
+use ppdenoise::internals::model::{
     Description, FloatModel, ModelError, ModelFile, Packing, QuantiseOptions, describe, load_mat,
     load_npz, load_pth, load_safetensors, quantise, save_npz,
 };
-use ppdenoise::numbers::ring::RingBits;
+use ppdenoise_base::numbers::ring::RingBits;
 use ppdenoise_fuzz::peer::Bytes;
 use ppdenoise_fuzz::{fixture, memory::bounded, seeds, world};
 use std::io::{Cursor, Write};
@@ -73,7 +73,7 @@ fn use_it(model: &FloatModel) {
         let made: Result<_, ModelError> = quantise(model, &options);
         if let Ok(quantised) = made {
             let json = quantised.public.to_json();
-            assert!(ppdenoise::model::PublicModel::from_json(&json).is_ok());
+            assert!(ppdenoise::internals::model::PublicModel::from_json(&json).is_ok());
         }
     }
 }

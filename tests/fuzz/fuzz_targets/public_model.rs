@@ -1,9 +1,9 @@
 //! The public description of a shared model, and everything that sizes are computed from it.
 #![no_main]
 use libfuzzer_sys::fuzz_target;
-use ppdenoise::size::Size;
-use ppdenoise::material::{MaterialLayout, Origin};
-use ppdenoise::model::PublicModel;
+use ppdenoise_base::size::Size;
+use ppdenoise::internals::material::{MaterialLayout, Origin};
+use ppdenoise::internals::model::PublicModel;
 use ppdenoise_fuzz::{memory::bounded, seeds, world};
 
 fuzz_target!(init: seeds(|| world::public_models().iter().map(PublicModel::to_json).collect()),

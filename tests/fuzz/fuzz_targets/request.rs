@@ -1,7 +1,7 @@
 //! What a user asks of the one cloud.
 #![no_main]
 use libfuzzer_sys::fuzz_target;
-use ppdenoise::roles::one_cloud::check_request;
+use ppdenoise::internals::roles::one_cloud::check_request;
 use ppdenoise_fuzz::{memory::bounded, seeds};
 
 fuzz_target!(init: seeds(requests), |data: &[u8]| {

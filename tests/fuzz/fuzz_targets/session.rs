@@ -1,9 +1,9 @@
 //! A whole image with the `lut` engine: U, the image, every opening of every batch.
 #![no_main]
 use libfuzzer_sys::fuzz_target;
-use ppdenoise::ids::Party;
-use ppdenoise::material::{Origin, SlotView};
-use ppdenoise::protocol::{Image, LutEngine, MaskedWeights, Sources, denoise};
+use ppdenoise_base::ids::Party;
+use ppdenoise::internals::material::{Origin, SlotView};
+use ppdenoise::internals::protocol::{Image, LutEngine, MaskedWeights, Sources, denoise};
 use ppdenoise_fuzz::peer::Peer;
 use ppdenoise_fuzz::world::{LUT_32, SIZE, SLOT, Batches, Weights};
 use ppdenoise_fuzz::{memory::bounded, seeds};

@@ -1,6 +1,6 @@
 //! The other server as the fuzzer plays it.
 
-use ppdenoise::wire::{Channel, Frame, MAX_PAYLOAD, NetError, Tag, Traffic};
+use ppdenoise::internals::wire::{Channel, Frame, MAX_PAYLOAD, NetError, Tag, Traffic};
 use std::collections::VecDeque;
 
 /// Bytes that are handed out piece by piece; zeros when they have run out.

@@ -1,15 +1,15 @@
 //! A small model with its shares and material, from fixed seeds.
 
-use ppdenoise::size::Size;
-use ppdenoise::crypto::prg::Seed;
-use ppdenoise::ids::Party;
-use ppdenoise::material::{Chunk, Dealer, MaterialLayout, Origin, PartySeeds};
-use ppdenoise::model::piecewise::Piecewise;
-use ppdenoise::model::{
+use ppdenoise_base::size::Size;
+use ppdenoise_crypto::prg::Seed;
+use ppdenoise_base::ids::Party;
+use ppdenoise::internals::material::{Chunk, Dealer, MaterialLayout, Origin, PartySeeds};
+use ppdenoise::internals::model::piecewise::Piecewise;
+use ppdenoise::internals::model::{
     LinearSpec, Method, PublicModel, QuantiseOptions, QuantisedModel, load_npz, quantise,
 };
-use ppdenoise::numbers::ring::{Ring, RingBits};
-use ppdenoise::protocol::{SourceError, MaterialSource, WeightSource};
+use ppdenoise_base::numbers::ring::{Ring, RingBits};
+use ppdenoise::internals::protocol::{SourceError, MaterialSource, WeightSource};
 use std::io::Cursor;
 use std::sync::LazyLock;
 
