@@ -30,21 +30,21 @@ impl FloatModel {
         let layer = |inputs, outputs| {
             let reach = if outputs == inner * inner { OUTPUT_REACH } else { HIDDEN_REACH };
             let largest = if inputs == patch * patch { INTERVAL } else { 1.0 };
-            layer(&mut rng, (outputs, inputs), reach / largest)
+            layer(&mut rng, inputs, outputs, reach / largest)
         };
         FloatModel::on_patches(gather, &HIDDEN, false, layer).expect("constants that chain")
     }
 }
 
 /// Uniform weights, each row scaled to a sum of magnitudes of `norm`; no bias.
-fn layer(rng: &mut ChaCha20Rng, shape: (usize, usize), norm: f64) -> FloatLinear {
+fn layer(rng: &mut ChaCha20Rng, inputs: usize, outputs: usize, norm: f64) -> FloatLinear {
     let uniform = || rng.next_u32() as f32 / u32::MAX as f32 * 2.0 - 1.0;
-    let mut weights = Array2::from_shape_simple_fn(shape, uniform);
+    let mut weights = Array2::from_shape_simple_fn((outputs, inputs), uniform);
     for mut row in weights.rows_mut() {
         let sum: f64 = row.iter().map(|v| f64::from(v.abs())).sum();
         row.mapv_inplace(|v| (f64::from(v) * norm / sum) as f32);
     }
-    FloatLinear { weights, bias: Array1::zeros(shape.0) }
+    FloatLinear { weights, bias: Array1::zeros(outputs) }
 }
 
 #[cfg(test)]

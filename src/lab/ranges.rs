@@ -11,8 +11,11 @@ use std::path::Path;
 /// Counts the values that leave calibrated ranges on a noisy image, and tells of them; with `strict` it is an error if
 /// there are any. None of ranges that no image can leave.
 pub(super) fn out_of_range(
-    (model, choices): (&FloatModel, &Choices),
-    (name, noisy, sigma): (&Path, &GreyImage, f64),
+    model: &FloatModel,
+    choices: &Choices,
+    name: &Path,
+    noisy: &GreyImage,
+    sigma: f64,
     strict: bool,
     observer: &mut dyn Observer,
 ) -> Result<Option<OutOfRange>, LabError> {

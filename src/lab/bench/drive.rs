@@ -86,14 +86,15 @@ impl Drive<'_> {
         observer.phase(&format!("{what}: plaintext"));
         let clear = self.in_the_clear(&noisy, observer)?;
         observer.pause();
-        self.summarise(&served, made, (gateway, receiver), &secure, &clear)
+        self.summarise(&served, made, gateway, receiver, &secure, &clear)
     }
 
     fn summarise(
         self,
         served: &[Served; 2],
         made: Option<MadeRun>,
-        (gateway, receiver): (Parts, Parts),
+        gateway: Parts,
+        receiver: Parts,
         secure: &GreyImage,
         clear: &Clear,
     ) -> Result<Run, LabError> {
@@ -249,8 +250,11 @@ impl Drive<'_> {
         // Beside the timed run: it takes each layer's products twice.
         let denoiser = &self.subject.denoiser;
         let out_of_range = out_of_range(
-            (model, &denoiser.choices),
-            (Path::new(&self.subject.model.name), noisy, model.sigma),
+            model,
+            &denoiser.choices,
+            Path::new(&self.subject.model.name),
+            noisy,
+            model.sigma,
             self.subject.request.strict,
             observer,
         )?;

@@ -151,7 +151,7 @@ pub fn run<E: From<LabError>>(
             if request.engines.is_empty() { vec![None] } else { chosen.collect() };
         for engine in engines {
             for section in [Section::Patch, Section::Image].into_iter().filter(wanted) {
-                subjects.extend(Subject::of(request, section, (model, &file), engine)?);
+                subjects.extend(Subject::of(request, section, model, &file, engine)?);
             }
         }
     }

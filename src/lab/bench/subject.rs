@@ -85,7 +85,8 @@ impl<'a> Subject<'a> {
     pub(super) fn of(
         request: &'a Request,
         section: Section,
-        (model, file): (&'a Model, &Path),
+        model: &'a Model,
+        file: &Path,
         engine: Option<EngineKind>,
     ) -> Result<Vec<Self>, LabError> {
         let one_has_cells = request.engines.contains(&EngineKind::Lut);

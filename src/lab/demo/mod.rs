@@ -216,7 +216,8 @@ impl<'a> Demonstration<'a> {
         phase: &'static str,
         who: &'static str,
         seconds: f64,
-        (bytes, what): (u64, &'static str),
+        bytes: u64,
+        what: &'static str,
     ) {
         self.phases.push(PhaseRow { phase, who, seconds, bytes, what });
     }
@@ -234,7 +235,7 @@ impl<'a> Demonstration<'a> {
         let denoiser = &self.denoiser;
         let denoise = Command::Denoise { noisy, denoiser, sigma, out, implausibility };
         let seconds = self.pipeline.run(&denoise)?.seconds;
-        self.took("plaintext", "one process", seconds, (0, "the same network in float32"));
+        self.took("plaintext", "one process", seconds, 0, "the same network in float32");
         Ok(())
     }
 
@@ -245,9 +246,9 @@ impl<'a> Demonstration<'a> {
     ) -> Result<(), LabError> {
         let Denoiser { file, stride, choices, .. } = &self.denoiser;
         let model = read_model(file, *stride)?;
-        let noisy = (files.noisy.as_path(), &read_grey(&files.noisy)?, self.request.sigma);
-        let strict = self.request.strict;
-        self.out_of_range = out_of_range((&model, choices), noisy, strict, observer)?;
+        let (name, noisy) = (&files.noisy, read_grey(&files.noisy)?);
+        let Request { sigma, strict, .. } = *self.request;
+        self.out_of_range = out_of_range(&model, choices, name, &noisy, sigma, strict, observer)?;
         Ok(())
     }
 
@@ -260,8 +261,7 @@ impl<'a> Demonstration<'a> {
         let share = Command::ShareModel { denoiser: &self.denoiser };
         let seconds = self.pipeline.run(&share)?.seconds;
         let bytes = self.pipeline.size("model.s0");
-        let what = "model share to S0, once";
-        self.took("share-model", "model owner", seconds, (bytes, what));
+        self.took("share-model", "model owner", seconds, bytes, "model share to S0, once");
         Ok(())
     }
 
@@ -270,36 +270,37 @@ impl<'a> Demonstration<'a> {
         let share = Command::ShareImage { noisy, sigma, clamping: self.request.clamping };
         let seconds = self.pipeline.run(&share)?.seconds;
         let bytes = self.pipeline.size("img.s0");
-        self.took("share-image", "gateway", seconds, (bytes, "image share to S0"));
+        self.took("share-image", "gateway", seconds, bytes, "image share to S0");
         Ok(())
     }
 
     /// Has the material made, by whom was asked for.
     fn material(&mut self, size: Size) -> Result<(), LabError> {
-        let (who, seconds, amount) = match self.request.material {
+        let (who, seconds, bytes, what) = match self.request.material {
             Origin::Dealt => {
                 let deal = Command::Deal { size, threads: None };
                 let seconds = self.pipeline.run(&deal)?.seconds;
-                ("dealer", seconds, (self.pipeline.size("trip.s0"), "material to S0"))
+                ("dealer", seconds, self.pipeline.size("trip.s0"), "material to S0")
             }
             Origin::Made => {
                 let [told, _] = self.servers::<Made>(Joint::Make(size))?;
-                let amount = (told.both_directions(), "both directions, nobody else");
-                ("both servers", told.seconds, amount)
+                let bytes = told.both_directions();
+                ("both servers", told.seconds, bytes, "both directions, nobody else")
             }
         };
-        self.took("gen-triplets", who, seconds, amount);
+        self.took("gen-triplets", who, seconds, bytes, what);
         Ok(())
     }
 
     fn serve(&mut self) -> Result<[Served; 2], LabError> {
         let served = self.servers::<Served>(Joint::Serve)?;
-        let amount = |phase: Phase, what| (phase.both_directions(), what);
         let (setup, online) = (served[0].setup, online(&served[0])?);
-        let once = amount(setup, "both directions, once a model");
-        self.took("serve, setup", "both servers", setup.seconds, once);
-        let each = amount(online, "both directions");
-        self.took("serve, online", "both servers", online.seconds, each);
+        for (phase, of, what) in [
+            ("serve, setup", setup, "both directions, once a model"),
+            ("serve, online", online, "both directions"),
+        ] {
+            self.took(phase, "both servers", of.seconds, of.both_directions(), what);
+        }
         Ok(served)
     }
 
@@ -312,7 +313,7 @@ impl<'a> Demonstration<'a> {
         let reconstruct = Command::Reconstruct { out: &files.secure, implausibility };
         let seconds = self.pipeline.run(&reconstruct)?.seconds;
         let bytes = self.pipeline.sizes("den").iter().sum();
-        self.took("reconstruct", "receiver", seconds, (bytes, "result shares"));
+        self.took("reconstruct", "receiver", seconds, bytes, "result shares");
         Ok(())
     }
 

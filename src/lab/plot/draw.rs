@@ -3,6 +3,7 @@
 use super::{Axis, COLOURS, Chart, Corner, Line, Mark, PlotError, Series, Ticks};
 use crate::lab::lettering::{FONT, font};
 use crate::lab::picture::Picture;
+use crate::size::Size;
 use plotters::chart::{ChartBuilder, ChartContext, SeriesLabelPosition};
 use plotters::coord::Shift;
 use plotters::coord::ranged1d::{KeyPointHint, NoDefaultFormatting, ValueFormatter};
@@ -25,21 +26,21 @@ const LEGEND_LINE: i32 = 34;
 type Canvas<'a> = DrawingArea<BitMapBackend<'a>, Shift>;
 type Context<'a, 'b> = ChartContext<'a, BitMapBackend<'b>, Cartesian2d<Scale, Scale>>;
 
-/// Draws charts one above another, each `size` = (width, height) pixels.
+/// Draws charts one above another, each of `size` pixels.
 ///
 /// # Errors
 /// [`PlotError`] if an axis has no extent or a chart does not fit.
-pub fn draw(charts: &[Chart], size: (u32, u32)) -> Result<Picture, PlotError> {
+pub fn draw(charts: &[Chart], size: Size) -> Result<Picture, PlotError> {
     for axis in charts.iter().flat_map(|c| [&c.x, &c.y]) {
         if !(axis.low.is_finite() && axis.high.is_finite() && axis.low < axis.high) {
             return Err(PlotError::Axis { label: axis.label.clone() });
         }
     }
     font()?;
-    let (width, height) = (size.0 as usize, size.1 as usize * charts.len());
+    let (width, height) = (size.width, size.height * charts.len());
     let mut rgb = vec![255; 3 * width * height];
     {
-        let all = (size.0, size.1 * charts.len() as u32);
+        let all = (width as u32, height as u32);
         let canvas = BitMapBackend::with_buffer(&mut rgb, all).into_drawing_area();
         canvas.fill(&WHITE).map_err(refused)?;
         for (part, chart) in canvas.split_evenly((charts.len(), 1)).iter().zip(charts) {
@@ -269,7 +270,7 @@ mod tests {
 
     #[test]
     fn lines_marks_and_letters_leave_their_ink() {
-        let size = (400, 300);
+        let size = Size { height: 300, width: 400 };
         let empty = draw(&[chart(vec![])], size).unwrap();
         assert_eq!((empty.width(), empty.height()), (400, 300));
         assert!(count(&empty, [0; 3]) > 300, "axes and letters");
@@ -289,11 +290,12 @@ mod tests {
 
     #[test]
     fn charts_stand_above_one_another_and_bad_axes_are_refused() {
-        let two = draw(&[chart(vec![]), chart(vec![])], (320, 240)).unwrap();
+        let size = Size { height: 240, width: 320 };
+        let two = draw(&[chart(vec![]), chart(vec![])], size).unwrap();
         assert_eq!((two.width(), two.height()), (320, 480));
         let mut bad = chart(vec![]);
         bad.y.high = bad.y.low;
-        let text = draw(&[bad], (320, 240)).unwrap_err().to_string();
+        let text = draw(&[bad], size).unwrap_err().to_string();
         assert_eq!(text, "the axis `y` has no extent");
     }
 }

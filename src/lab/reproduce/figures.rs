@@ -16,6 +16,7 @@ use crate::lab::plot::{Axis, Chart, Corner, Line, Mark, Series};
 use crate::model::ActivationSpec;
 use crate::numbers::slope_table::SlopeTable;
 use crate::numbers::tanh::TanhStandIn;
+use crate::size::Size;
 
 /// tanh and its approximations are drawn and judged on [-SPAN, SPAN].
 const SPAN: f64 = 4.0;
@@ -119,7 +120,8 @@ pub(super) fn fig2(lab: &mut Laboratory<'_>) -> Result<Page, LabError> {
         chart("tanh and its approximations", y, above, Corner::BottomRight),
         chart("Errors", error, below, Corner::BottomRight),
     ];
-    Ok(Page { markdown, csv: csv.csv(), charts, size: (1000, 520), pictures: vec![] })
+    let size = Size { height: 520, width: 1000 };
+    Ok(Page { markdown, csv: csv.csv(), charts, size, pictures: vec![] })
 }
 
 fn at(i: usize, points: usize) -> f64 {
@@ -181,7 +183,7 @@ pub(super) fn fig8(lab: &Laboratory<'_>) -> Result<Page, LabError> {
             list(lab, &mut table, &name, &entries)?;
             let clean = &lab.subjects[image].clean;
             let panels = panels(lab, &entries, &["noisy", "plaintext", "secure"])?;
-            let original = ("original".to_string(), clean.clone());
+            let original = Shown { caption: "original".into(), image: clean.clone() };
             pictures.push((name.clone(), compose(clean, &[&[original], &panels[..]].concat())?));
             links.push_str(&format!(
                 "## {}: {}, sigma {sigma}\n\n![original, noisy, plaintext, secure]({name})\n\n",
@@ -196,7 +198,7 @@ pub(super) fn fig8(lab: &Laboratory<'_>) -> Result<Page, LabError> {
         super::setting(lab),
         table.markdown()
     );
-    Ok(Page { markdown, csv: table.csv(), charts: vec![], size: (0, 0), pictures })
+    Ok(Page { markdown, csv: table.csv(), charts: vec![], size: Size::square(0), pictures })
 }
 
 /// SecureML's activation in the same network, beside the others.
@@ -226,7 +228,7 @@ pub(super) fn fig12(lab: &Laboratory<'_>) -> Result<Page, LabError> {
         table.markdown(),
         theirs.markdown()
     );
-    Ok(Page { markdown, csv: table.csv(), charts: vec![], size: (0, 0), pictures })
+    Ok(Page { markdown, csv: table.csv(), charts: vec![], size: Size::square(0), pictures })
 }
 
 /// Adds the results behind a picture.
@@ -245,27 +247,31 @@ fn list(
     Ok(())
 }
 
+/// A picture and the words above it.
+#[derive(Clone)]
+struct Shown {
+    caption: String,
+    image: GreyImage,
+}
+
 /// The picture of each entry with its caption.
-fn panels(
-    lab: &Laboratory<'_>,
-    entries: &[Entry],
-    names: &[&str],
-) -> Result<Vec<(String, GreyImage)>, LabError> {
+fn panels(lab: &Laboratory<'_>, entries: &[Entry], names: &[&str]) -> Result<Vec<Shown>, LabError> {
     let panel = |(entry, name): (&Entry, &&str)| {
         let image = match entry.row {
             Row::Noisy => lab.pixels(entry)?.0,
             _ => read_grey(&lab.picture(entry))?,
         };
         let found = lab.found(entry)?;
-        Ok((format!("{name} {:.2} dB / {:.3}", found.psnr_db, found.ssim), image))
+        let caption = format!("{name} {:.2} dB / {:.3}", found.psnr_db, found.ssim);
+        Ok(Shown { caption, image })
     };
     entries.iter().zip(names).map(panel).collect()
 }
 
 /// Panels side by side, with the two crops in which the clean image shows most.
-fn compose(clean: &GreyImage, panels: &[(String, GreyImage)]) -> Result<Picture, LabError> {
+fn compose(clean: &GreyImage, panels: &[Shown]) -> Result<Picture, LabError> {
     let panels: Vec<Panel<'_>> =
-        panels.iter().map(|(caption, image)| Panel { caption, image }).collect();
+        panels.iter().map(|Shown { caption, image }| Panel { caption, image }).collect();
     with_crops(clean, &panels)
 }
 

@@ -26,6 +26,7 @@ use crate::files::output::Access;
 use crate::image::GreyImage;
 use crate::material::Origin;
 use crate::model::Cells;
+use crate::size::Size;
 use laboratory::Laboratory;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -145,7 +146,7 @@ struct Page {
     csv: String,
     /// Drawn one above another as TARGET.png, each of `size` pixels.
     charts: Vec<Chart>,
-    size: (u32, u32),
+    size: Size,
     /// Further pictures with their names.
     pictures: Vec<(String, Picture)>,
 }

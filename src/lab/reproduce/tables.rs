@@ -10,6 +10,7 @@ use super::table::{Table, both, mean};
 use crate::lab::bench::{Machine, Operation};
 use crate::lab::error::LabError;
 use crate::lab::plot::{Axis, Chart, Corner, Line, Mark, Series};
+use crate::size::Size;
 
 const PAPER_NOTE: &str = "The paper's figures are of other images and another, larger network; \
     only what security costs compares.";
@@ -92,7 +93,8 @@ pub(super) fn table2(lab: &Laboratory<'_>) -> Result<Page, LabError> {
         theirs.markdown()
     );
     let charts = vec![loss_chart(lab, &entries)?];
-    Ok(Page { markdown, csv: csv.csv(), charts, size: (1000, 560), pictures: vec![] })
+    let size = Size { height: 560, width: 1000 };
+    Ok(Page { markdown, csv: csv.csv(), charts, size, pictures: vec![] })
 }
 
 /// What each image loses against exact tanh, on average over the noise levels.
@@ -229,7 +231,8 @@ pub(super) fn table3(lab: &Laboratory<'_>) -> Result<Page, LabError> {
         series,
     };
     let charts = vec![chart];
-    Ok(Page { markdown, csv: csv.csv(), charts, size: (1000, 640), pictures: vec![] })
+    let size = Size { height: 640, width: 1000 };
+    Ok(Page { markdown, csv: csv.csv(), charts, size, pictures: vec![] })
 }
 
 /// Single operations.
@@ -300,7 +303,7 @@ pub(super) fn table4(rows: &[Operation], machine: &Machine, quick: bool) -> Page
         ],
         legend: Corner::BottomRight,
     };
-    let size = (1300, 140 + 30 * rows.len() as u32);
+    let size = Size { height: 140 + 30 * rows.len(), width: 1300 };
     Page { markdown, csv: table.csv(), charts: vec![chart], size, pictures: vec![] }
 }
 

@@ -168,18 +168,16 @@ pub(super) fn play(
     let effort = Effort { patch: SIDE, batch: BATCH, ..*effort };
     let (desired, undesired) = (setting.desired, setting.undesired);
     let layers = [local(), desired.layers(), undesired.layers()];
-    let mut game = Game::new(layers, &effort, (setting.allowed, setting.weight))?;
+    let mut game = Game::new(layers, &effort, setting.allowed, setting.weight)?;
     let rng = &mut ChaCha20Rng::seed_from_u64(21);
     let steps = effort.digit_steps;
     let rates: Recipe = game.cloud.recipe().clone();
     for step in 0..steps {
         let (images, digits) = training.batch(rng);
         let [wanted, hidden] = [desired, undesired].map(|q| answers(q, &digits));
-        let losses = (
-            cross_entropy(&wanted, desired.classes()),
-            cross_entropy(&hidden, undesired.classes()),
-        );
-        game.step(&images, (&losses.0, &losses.1), rate(step, steps, &rates))?;
+        let desired = cross_entropy(&wanted, desired.classes());
+        let undesired = cross_entropy(&hidden, undesired.classes());
+        game.step(&images, &desired, &undesired, rate(step, steps, &rates))?;
         observer.progress(step as f64 / (2 * steps) as f64);
     }
     let Game { mut local, mut cloud, .. } = game;

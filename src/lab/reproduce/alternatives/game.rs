@@ -83,7 +83,8 @@ impl Game {
     pub(super) fn new(
         [local, cloud, attacker]: [Vec<Layer>; 3],
         effort: &Effort,
-        (allowed, weight): (Allowed, f32),
+        allowed: Allowed,
+        weight: f32,
     ) -> Result<Game, TrainError> {
         Ok(Game {
             local: Local::new(recipe(local, effort, 11), allowed)?,
@@ -97,7 +98,8 @@ impl Game {
     pub(super) fn step(
         &mut self,
         patches: &[f32],
-        (desired, undesired): (Loss<'_>, Loss<'_>),
+        desired: Loss<'_>,
+        undesired: Loss<'_>,
         rate: f64,
     ) -> Result<(), TrainError> {
         let sent = self.local.perturb(patches)?;
@@ -213,12 +215,12 @@ mod tests {
         let [open, hidden] = [(0.0, 0.0), (2.0, 1.0)].map(|(strength, weight)| {
             let allowed = Allowed { strength, grain: 0.2 };
             let layers = [local(), chain(4, 1), chain(4, 1)];
-            let mut game = Game::new(layers, &effort, (allowed, weight)).unwrap();
+            let mut game = Game::new(layers, &effort, allowed, weight).unwrap();
             let rng = &mut ChaCha20Rng::seed_from_u64(1);
             let mut losses = (0.0, 0.0);
             for step in 0..600 {
                 let [patches, levels, textures] = textured(rng);
-                game.step(&patches, (&squared(&levels), &squared(&textures)), 3e-3).unwrap();
+                game.step(&patches, &squared(&levels), &squared(&textures), 3e-3).unwrap();
                 if step >= 580 {
                     let sent = game.local.perturb(&patches).unwrap();
                     losses.0 += squared(&levels)(game.cloud.forward(&sent).unwrap()).0 / 20.0;

@@ -44,6 +44,7 @@ use crate::lab::panel::{Panel, with_crops};
 use crate::lab::picture::Picture;
 use crate::lab::pictures::middle;
 use crate::model::FloatModel;
+use crate::size::Size;
 use measured::{Clear, Measured};
 use networks::{Effort, adapted, corpus, denoise, recipe};
 use std::time::Instant;
@@ -74,10 +75,10 @@ pub(super) fn page(lab: &Laboratory<'_>, observer: &mut dyn Observer) -> Result<
     let judged = pixels.judge(&clean, request.seed, observer)?;
     let mut pictures = Vec::new();
     for setting in pictures::SETTINGS {
-        let (strength, weight) = setting;
+        let pictures::Setting { strength, weight } = setting;
         observer.phase(&format!("pictures, up to {strength} grey levels, weight {weight}"));
-        let images = (&request.training[..], &clean[..]);
-        pictures.push(pictures::play(setting, images, (&effort, request.seed), observer)?);
+        let (training, seed) = (&request.training, request.seed);
+        pictures.push(pictures::play(setting, training, &clean, &effort, seed, observer)?);
     }
     let mut digits = Vec::new();
     for setting in &digits::SETTINGS {
@@ -105,7 +106,8 @@ pub(super) fn page(lab: &Laboratory<'_>, observer: &mut dyn Observer) -> Result<
         figure: name.clone(),
     };
     let (markdown, csv) = page::page(&measured)?;
-    Ok(Page { markdown, csv, charts: vec![], size: (0, 0), pictures: vec![(name, figure)] })
+    let pictures = vec![(name, figure)];
+    Ok(Page { markdown, csv, charts: vec![], size: Size::square(0), pictures })
 }
 
 /// Seconds of what is computed in the clear on an image, by whoever does it.

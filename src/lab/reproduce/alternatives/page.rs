@@ -101,8 +101,8 @@ fn perturbation(measured: &Measured, figures: &mut Figures) -> String {
     let mut table = Table::new(&head, 0);
     for played in &measured.pictures {
         let numbers = [
-            played.strength.to_string(),
-            played.weight.to_string(),
+            played.setting.strength.to_string(),
+            played.setting.weight.to_string(),
             format!("{:.1}", played.added),
         ];
         let found = [played.result, played.attack].map(|q| both(q.psnr_db, q.ssim));

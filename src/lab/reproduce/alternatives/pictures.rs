@@ -20,13 +20,27 @@ use std::time::Instant;
 /// Channels and depth of the cloud's network and of the attacker's.
 const CHANNELS: usize = 16;
 const DEPTH: usize = 4;
-/// The settings: grey levels that the local network may add to a pixel, and what the attacker's loss counts.
-pub(super) const SETTINGS: [(f32, f32); 4] = [(0.0, 0.0), (50.0, 0.5), (50.0, 2.0), (100.0, 2.0)];
+
+/// A game: what may be added, and what the undesired loss counts.
+#[derive(Clone, Copy)]
+pub(super) struct Setting {
+    /// Grey levels that the local network may add to a pixel.
+    pub(super) strength: f32,
+    /// What the attacker's loss counts.
+    pub(super) weight: f32,
+}
+
+/// Nothing allowed; 50 grey levels with little and with more weight of the attacker; 100.
+pub(super) const SETTINGS: [Setting; 4] = [
+    Setting { strength: 0.0, weight: 0.0 },
+    Setting { strength: 50.0, weight: 0.5 },
+    Setting { strength: 50.0, weight: 2.0 },
+    Setting { strength: 100.0, weight: 2.0 },
+];
 
 /// What came of a setting.
 pub(super) struct Played {
-    pub(super) strength: f32,
-    pub(super) weight: f32,
+    pub(super) setting: Setting,
     /// Root of the mean square of what is added, in grey levels.
     pub(super) added: f64,
     /// The user's result: the cloud's answer.
@@ -42,9 +56,10 @@ pub(super) struct Played {
 impl Played {
     /// Its name in tables.
     pub(super) fn name(&self) -> String {
-        match self.strength {
+        let Setting { strength, weight } = self.setting;
+        match strength {
             0.0 => "perturbation, nothing allowed".into(),
-            strength => format!("perturbation, up to {strength}, weight {}", self.weight),
+            _ => format!("perturbation, up to {strength}, weight {weight}"),
         }
     }
 }
@@ -85,15 +100,17 @@ impl Networks {
 
 /// Plays a setting, attacks the local network that came of it, and judges both on clean images.
 pub(super) fn play(
-    (strength, weight): (f32, f32),
-    (training, clean): (&[GreyImage], &[&GreyImage]),
-    (effort, seed): (&Effort, u64),
+    setting: Setting,
+    training: &[GreyImage],
+    clean: &[&GreyImage],
+    effort: &Effort,
+    seed: u64,
     observer: &mut dyn Observer,
 ) -> Result<Played, LabError> {
     let started = Instant::now();
-    let allowed =
-        Allowed { strength: strength / Normalisation::BURGER.grey_per_unit as f32, grain: 0.0 };
-    let networks = train(allowed, weight, training, effort, observer)?;
+    let strength = setting.strength / Normalisation::BURGER.grey_per_unit as f32;
+    let allowed = Allowed { strength, grain: 0.0 };
+    let networks = train(allowed, setting.weight, training, effort, observer)?;
     let seconds = started.elapsed().as_secs_f64();
     let (mut added, mut results, mut attacks) = (Vec::new(), Vec::new(), Vec::new());
     for clean in clean {
@@ -107,7 +124,7 @@ pub(super) fn play(
         attacks.push(quality_8bit(clean, &attack)?);
     }
     let (added, result, attack) = (mean(&added).sqrt(), average(&results), average(&attacks));
-    Ok(Played { strength, weight, added, result, attack, seconds, networks })
+    Ok(Played { setting, added, result, attack, seconds, networks })
 }
 
 /// The mean of both measures.
@@ -126,13 +143,13 @@ fn train(
     let (channels, depth) = (CHANNELS.min(effort.channels), DEPTH.min(effort.depth));
     let layers = [local(), chain(channels, depth), chain(channels, depth)];
     let steps = effort.game_steps;
-    let mut game = Game::new(layers, effort, (allowed, weight))?;
+    let mut game = Game::new(layers, effort, allowed, weight)?;
     let recipe = game.cloud.recipe().clone();
     let mut images = corpus(training, effort);
     for step in 0..steps {
         let (noisy, clean) = images.patches(&recipe, step)?;
         let (loss, rate) = (squared(&clean), rate(step, steps, &recipe));
-        game.step(&noisy, (&loss, &loss), rate)?;
+        game.step(&noisy, &loss, &loss, rate)?;
         observer.progress(step as f64 / (2 * steps) as f64);
     }
     let Game { local, cloud, .. } = game;

@@ -1,7 +1,7 @@
 //! tanh* of encrypted pre-activations: masked, decrypted, garbled by the user, encrypted again.
 //!
-//! The cloud has [z], one or several numbers a ciphertext ([`Slots`]), and a mask r of each, uniform and wider than
-//! z by [`STATISTICAL`] bits:
+//! The cloud has [z], one or several numbers a ciphertext ([`EncryptedNumbers`]), and a mask r of each, uniform and
+//! wider than z by [`STATISTICAL`] bits:
 //!
 //! 1. cloud to user: [z + h + t + r] = [z] Enc(h + t + r), and the corrections of the oblivious transfers in which
 //!    it gets the labels of r mod 2^l;
@@ -16,7 +16,7 @@
 use super::circuit::Tanh;
 use super::multiply::STATISTICAL;
 use super::paillier::{Ciphertext, Plain, PublicKey, SecretKey};
-use super::slots::Slots;
+use super::slots::EncryptedNumbers;
 use crate::crypto::garble::{Block, Colours, GarblerInputs, Labels, Program};
 use crate::crypto::ot::{SemiHonestCotReceiver, SemiHonestCotSender};
 use crate::model::piecewise::Plan;
@@ -57,17 +57,18 @@ impl<'a> Activation<'a> {
         Activation { tanh, program }
     }
 
-    /// Step 1, at the cloud: masked ciphertexts, and corrections. There are `count` numbers in all.
+    /// Step 1, at the cloud: masked ciphertexts, and corrections.
     pub(super) fn mask(
         &self,
         rng: &mut impl CryptoRng,
-        (key, slots): (&PublicKey, Slots),
+        key: &PublicKey,
         session: &mut GcSession,
-        (z, count): (&[Ciphertext], usize),
+        z: EncryptedNumbers<'_>,
     ) -> (Requested, Vec<Ciphertext>, Vec<u8>) {
+        let EncryptedNumbers { ciphertexts, slots, count } = z;
         let l = self.tanh.share_bits();
         let masks: Vec<u128> = (0..count).map(|_| uniform(rng, l + STATISTICAL)).collect();
-        let masked = z.iter().zip(masks.chunks(slots.count)).map(|(z, masks)| {
+        let masked = ciphertexts.iter().zip(masks.chunks(slots.count)).map(|(z, masks)| {
             let added: Vec<i128> = masks.iter().map(|&r| r as i128 + self.tanh.offset()).collect();
             key.add(z, &key.encrypt(rng, &slots.pack(key, &added)))
         });
@@ -84,18 +85,13 @@ impl<'a> Activation<'a> {
     pub(super) fn garble(
         &self,
         rng: &mut impl CryptoRng,
-        (key, slots): (&SecretKey, Slots),
+        key: &SecretKey,
         session: &mut GcSession,
-        (masked, count): (&[Ciphertext], usize),
+        masked: EncryptedNumbers<'_>,
         corrections: &[u8],
     ) -> Result<Garbled, ProtocolError> {
-        let public = key.public();
-        let mut inputs: Vec<u64> = Vec::with_capacity(count);
-        for c in masked {
-            let values =
-                slots.unpack(public, &key.decrypt(c), slots.count.min(count - inputs.len()));
-            inputs.extend(values.iter().map(|&v| v as u64));
-        }
+        let (public, count) = (key.public(), masked.count);
+        let inputs: Vec<u64> = opened(key, masked).into_iter().map(|v| v as u64).collect();
         let masks: Vec<u128> = (0..count).map(|_| uniform(rng, self.tanh.mask_bits())).collect();
         let circuit = self.program.circuit();
         let own = planes(&inputs, &masks, [self.tanh.share_bits(), self.tanh.mask_bits()]);
@@ -171,12 +167,9 @@ fn planes(inputs: &[u64], masks: &[u128], [input_bits, mask_bits]: [u32; 2]) -> 
         .collect()
 }
 
-/// The plaintext of `count` numbers, for the user, who may know them.
-pub(super) fn opened(
-    (key, slots): (&SecretKey, Slots),
-    ciphertexts: &[Ciphertext],
-    count: usize,
-) -> Vec<i128> {
+/// The numbers, for the user, who may know them.
+pub(super) fn opened(key: &SecretKey, numbers: EncryptedNumbers<'_>) -> Vec<i128> {
+    let EncryptedNumbers { ciphertexts, slots, count } = numbers;
     let mut values = Vec::with_capacity(count);
     for c in ciphertexts {
         let plain: Plain = key.decrypt(c);
@@ -189,6 +182,7 @@ pub(super) fn opened(
 mod tests {
     use super::super::circuit::tests::{edges, plan};
     use super::super::paillier::tests::{SHORT, rng};
+    use super::super::slots::Slots;
     use super::*;
     use crate::crypto::prg::Seed;
     use crate::ids::Party;
@@ -226,22 +220,19 @@ mod tests {
         let slots = if packed { Slots::packed(public, bits) } else { Slots::single(bits) };
         let numbers: Vec<i128> = zs.iter().map(|&z| z.into()).collect();
         let z = numbers.chunks(slots.count).map(|z| public.encrypt(rng, &slots.pack(public, z)));
-        let (z, n): (Vec<Ciphertext>, usize) = (z.collect(), zs.len());
+        let (z, count): (Vec<Ciphertext>, usize) = (z.collect(), zs.len());
         let [mut cloud, mut user] = sessions();
-        let (requested, masked, corrections) =
-            activation.mask(rng, (public, slots), &mut cloud, (&z, n));
-        let garbled =
-            activation.garble(rng, (key, slots), &mut user, (&masked, n), &corrections).unwrap();
+        let z = EncryptedNumbers { ciphertexts: &z, slots, count };
+        let (requested, masked, corrections) = activation.mask(rng, public, &mut cloud, z);
+        let masked = EncryptedNumbers { ciphertexts: &masked, slots, count };
+        let garbled = activation.garble(rng, key, &mut user, masked, &corrections).unwrap();
         let results = activation.evaluate(public, &mut cloud, requested, &garbled).unwrap();
         let middle = 1 << (activation.tanh.result_bits() - 1);
         let open = |c: &Ciphertext| public.signed(&key.decrypt(c)).unwrap();
         let results: Vec<i128> = results.iter().map(open).collect();
         let shown = results.iter().zip(&garbled.masks).map(|(y, s)| y - open(s) + middle);
         Seen {
-            user: opened((key, slots), &masked, n)
-                .iter()
-                .map(|v| v - activation.tanh.offset())
-                .collect(),
+            user: opened(key, masked).iter().map(|v| v - activation.tanh.offset()).collect(),
             cloud: shown.collect(),
             results: results.iter().map(|&y| y as i64).collect(),
         }
@@ -301,16 +292,16 @@ mod tests {
         let slots = Slots::single(slot_bits(32));
         let z = [public.encrypt(rng, &public.plain(5))];
         let [mut cloud, mut user] = sessions();
-        let (requested, masked, corrections) =
-            activation.mask(rng, (public, slots), &mut cloud, (&z, 1));
-        let short =
-            activation.garble(rng, (key, slots), &mut user, (&masked, 1), &corrections[1..]);
+        let five = EncryptedNumbers { ciphertexts: &z, slots, count: 1 };
+        let (requested, masked, corrections) = activation.mask(rng, public, &mut cloud, five);
+        let masked = EncryptedNumbers { ciphertexts: &masked, ..five };
+        let short = activation.garble(rng, key, &mut user, masked, &corrections[1..]);
         assert!(matches!(short, Err(ProtocolError::Ot(_))));
         let wrong = |tables, masks| Garbled { tables, masks };
         let refused =
             activation.evaluate(public, &mut cloud, requested, &wrong(vec![0; 9], vec![]));
         assert!(matches!(refused, Err(ProtocolError::Net(_))));
-        let (requested, ..) = activation.mask(rng, (public, slots), &mut cloud, (&z, 1));
+        let (requested, ..) = activation.mask(rng, public, &mut cloud, five);
         let refused =
             activation.evaluate(public, &mut cloud, requested, &wrong(vec![0; 9], z.to_vec()));
         assert!(matches!(refused, Err(ProtocolError::Ot(_))));

@@ -4,6 +4,7 @@ use super::activation::Activation;
 use super::model::Form;
 use super::multiply::{Factors, Mask, multiply};
 use super::paillier::{Ciphertext, PublicKey, SecretKey};
+use super::slots::EncryptedNumbers;
 use crate::crypto::prg::Seed;
 use crate::ids::Party;
 use crate::lab::error::LabError;
@@ -164,10 +165,10 @@ fn tanh(
         .map(|some| public.encrypt(rng, &slots.pack(public, some)))
         .collect();
     let mut clocks = Clocks::default();
-    let (requested, masked, corrections) =
-        clocks.cloud(|| activation.mask(rng, (public, slots), cloud, (&z, batch)));
-    let garbled = clocks
-        .user(|| activation.garble(rng, (key, slots), user, (&masked, batch), &corrections))?;
+    let z = EncryptedNumbers { ciphertexts: &z, slots, count: batch };
+    let (requested, masked, corrections) = clocks.cloud(|| activation.mask(rng, public, cloud, z));
+    let sent = EncryptedNumbers { ciphertexts: &masked, ..z };
+    let garbled = clocks.user(|| activation.garble(rng, key, user, sent, &corrections))?;
     let results = clocks.cloud(|| activation.evaluate(public, cloud, requested, &garbled))?;
     let spec = ActivationSpec::Piecewise(plan.clone());
     for (z, y) in inputs.iter().zip(&results) {

@@ -126,7 +126,7 @@ fn run_patch(
         observer.progress(done as f64 / multiplications as f64);
     };
     let seed = Seed::from_bytes(fresh()?);
-    let run = patch::run((&shape, &encrypted), key, &subject.patch, &seed, &mut progress)?;
+    let run = patch::run(&shape, &encrypted, key, &subject.patch, &seed, &mut progress)?;
     let equal = run.outputs == twin(&subject.model, &subject.patch);
     let ciphertexts = encrypted.ciphertexts();
     Ok(PatchRow { form, multiplications, ciphertexts, owner_seconds, run, equal })

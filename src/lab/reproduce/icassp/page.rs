@@ -110,7 +110,7 @@ pub(super) fn page(measured: &Measured) -> Page {
         sections.join("\n")
     );
     let (charts, pictures) = (vec![], vec![]);
-    Page { markdown, csv: figures.0.csv(), charts, size: (0, 0), pictures }
+    Page { markdown, csv: figures.0.csv(), charts, size: Size::square(0), pictures }
 }
 
 fn quality(measured: &Measured, figures: &mut Figures) -> Section {
@@ -413,7 +413,7 @@ mod tests {
         let operations = forms.map(|form| atomic(key, model, form, Effort::QUICK).unwrap());
         let shape = Shape::new(model, key.public(), Form::Packed);
         let encrypted = EncryptedModel::new(model, key.public(), &shape, &seed);
-        let run = run((&shape, &encrypted), key, &subject.patch, &seed, &mut |_| ()).unwrap();
+        let run = run(&shape, &encrypted, key, &subject.patch, &seed, &mut |_| ()).unwrap();
         let patch = PatchRow {
             form: Form::Packed,
             multiplications: shape.multiplications(),

@@ -15,6 +15,7 @@ use super::activation::{Garbled, opened};
 use super::model::{EncryptedLayer, EncryptedModel, LayerShape, Shape};
 use super::multiply::{Factors, Mask, multiply};
 use super::paillier::{Ciphertext, PublicKey, SecretKey};
+use super::slots::EncryptedNumbers;
 use crate::crypto::prg::Seed;
 use crate::ids::Party;
 use crate::protocol::{GcSession, ProtocolError, wrong_length};
@@ -117,7 +118,8 @@ pub(super) fn user(
     shape: &Shape,
     key: &SecretKey,
     inputs: &[i64],
-    (seed, channel): (&Seed, &mut dyn Channel),
+    seed: &Seed,
+    channel: &mut dyn Channel,
 ) -> Result<(Vec<i64>, Work), ProtocolError> {
     let (public, slots) = (key.public(), shape.slots);
     let mut side = Side::new(seed, channel);
@@ -141,15 +143,16 @@ pub(super) fn user(
         let Some(activation) = &layer.activation else { continue };
         let masked = side.receive(public, Tag::Masks, groups)?;
         let corrections = side.channel.expect(Tag::OtCorrections)?.payload;
-        let (key, counted) = ((key, slots), (&masked[..], layer.outputs));
+        let masked = EncryptedNumbers { ciphertexts: &masked, slots, count: layer.outputs };
         let garbled =
-            side.work(|rng| activation.garble(rng, key, &mut session, counted, &corrections))?;
+            side.work(|rng| activation.garble(rng, key, &mut session, masked, &corrections))?;
         side.channel.send(Tag::OtPayloads, 0, garbled.tables)?;
         side.send(public, Tag::Opening, &garbled.masks)?;
     }
-    let outputs = shape.layers.last().map_or(0, |layer| layer.outputs);
-    let sums = side.receive(public, Tag::Result, outputs.div_ceil(slots.count))?;
-    let values = side.work(|_| opened((key, slots), &sums, outputs));
+    let count = shape.layers.last().map_or(0, |layer| layer.outputs);
+    let sums = side.receive(public, Tag::Result, count.div_ceil(slots.count))?;
+    let sums = EncryptedNumbers { ciphertexts: &sums, slots, count };
+    let values = side.work(|_| opened(key, sums));
     Ok((values.into_iter().map(|v| v as i64).collect(), side.done()))
 }
 
@@ -158,7 +161,8 @@ pub(super) fn cloud(
     shape: &Shape,
     key: &PublicKey,
     model: &EncryptedModel,
-    (seed, channel): (&Seed, &mut dyn Channel),
+    seed: &Seed,
+    channel: &mut dyn Channel,
     progress: &mut dyn FnMut(u64),
 ) -> Result<Work, ProtocolError> {
     let mut side = Side::new(seed, channel);
@@ -166,7 +170,7 @@ pub(super) fn cloud(
     let inputs = shape.layers.first().map_or(0, |layer| layer.inputs);
     let mut values = side.receive(key, Tag::Masks, inputs)?;
     for (public, layer) in shape.layers.iter().zip(&model.layers) {
-        let sums = linear(&mut side, (shape, public, key), layer, &values, progress)?;
+        let sums = linear(&mut side, shape, public, key, layer, &values, progress)?;
         let Some(activation) = &public.activation else {
             // Fresh randomness: that of the sums holds powers of masks and weights.
             let zero = key.plain(0);
@@ -176,9 +180,10 @@ pub(super) fn cloud(
             side.send(key, Tag::Result, &sums)?;
             continue;
         };
-        let (keyed, counted) = ((key, shape.slots), (&sums[..], public.outputs));
+        let (slots, count) = (shape.slots, public.outputs);
+        let sums = EncryptedNumbers { ciphertexts: &sums, slots, count };
         let (requested, masked, corrections) =
-            side.work(|rng| activation.mask(rng, keyed, &mut session, counted));
+            side.work(|rng| activation.mask(rng, key, &mut session, sums));
         side.send(key, Tag::Masks, &masked)?;
         side.channel.send(Tag::OtCorrections, 0, corrections)?;
         let tables = side.channel.expect(Tag::OtPayloads)?.payload;
@@ -192,7 +197,9 @@ pub(super) fn cloud(
 /// The sums of one linear op, a ciphertext a group.
 fn linear(
     side: &mut Side<'_>,
-    (shape, public, key): (&Shape, &LayerShape, &PublicKey),
+    shape: &Shape,
+    public: &LayerShape,
+    key: &PublicKey,
     layer: &EncryptedLayer,
     values: &[Ciphertext],
     progress: &mut dyn FnMut(u64),
@@ -240,7 +247,8 @@ fn linear(
 /// # Errors
 /// [`ProtocolError`] of either party: a bug, as both are this program.
 pub(super) fn run(
-    (shape, model): (&Shape, &EncryptedModel),
+    shape: &Shape,
+    model: &EncryptedModel,
     key: &SecretKey,
     inputs: &[i64],
     seed: &Seed,
@@ -257,8 +265,8 @@ pub(super) fn run(
     let started = Instant::now();
     let (users, clouds) = std::thread::scope(|scope| {
         // Each end goes with its thread, so that the other one learns of an early end.
-        let user = scope.spawn(move || user(shape, key, inputs, (&for_user, &mut theirs)));
-        let cloud = cloud(shape, key.public(), model, (&for_cloud, &mut ours), progress);
+        let user = scope.spawn(move || user(shape, key, inputs, &for_user, &mut theirs));
+        let cloud = cloud(shape, key.public(), model, &for_cloud, &mut ours, progress);
         drop(ours);
         (user.join().expect("the user does not panic"), cloud)
     });
@@ -321,7 +329,7 @@ mod tests {
             assert_eq!(shape.multiplications(), count);
             let encrypted = EncryptedModel::new(model, key.public(), &shape, &seed);
             let mut done = 0;
-            let run = run((&shape, &encrypted), key, &subject.patch, &seed, &mut |n| done += n);
+            let run = run(&shape, &encrypted, key, &subject.patch, &seed, &mut |n| done += n);
             let run = run.unwrap();
             assert_eq!((run.outputs, done), (expected.clone(), count), "{form:?}");
             // Two ciphertexts there and one back, a multiplication; pixels, masks, results.
@@ -339,7 +347,7 @@ mod tests {
         let encrypted = EncryptedModel::new(&subject.model, key.public(), &shape, &seed);
         // A pixel too few.
         let short = &subject.patch[1..];
-        let refused = run((&shape, &encrypted), key, short, &seed, &mut |_| ());
+        let refused = run(&shape, &encrypted, key, short, &seed, &mut |_| ());
         assert!(refused.is_err());
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Sums, and products with one number, are taken in every slot at once as long as each result fits its slot.
 
-use super::paillier::{Plain, PublicKey};
+use super::paillier::{Ciphertext, Plain, PublicKey};
 
 /// How a plaintext is divided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -10,6 +10,16 @@ pub(super) struct Slots {
     /// w, at most 127.
     bits: u32,
     /// Numbers a plaintext.
+    pub(super) count: usize,
+}
+
+/// Numbers under encryption.
+#[derive(Clone, Copy)]
+pub(super) struct EncryptedNumbers<'a> {
+    pub(super) ciphertexts: &'a [Ciphertext],
+    /// How each ciphertext is divided.
+    pub(super) slots: Slots,
+    /// Numbers in all.
     pub(super) count: usize,
 }
 
