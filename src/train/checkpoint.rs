@@ -112,8 +112,8 @@ impl Checkpoint {
 
 fn state(header: &Header, arrays: &[u8]) -> Result<State, TrainError> {
     let shapes = header.recipe.shapes()?;
-    let weights: usize = shapes.iter().map(|(m, n)| m * n).sum();
-    let biases: usize = shapes.iter().map(|s| s.0).sum();
+    let weights: usize = shapes.iter().map(|shape| shape.outputs * shape.inputs).sum();
+    let biases: usize = shapes.iter().map(|shape| shape.outputs).sum();
     let expected = 16 * (weights + biases) + 4 * biases;
     let found = arrays.len();
     if found != expected {

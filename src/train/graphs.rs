@@ -30,7 +30,7 @@ pub(super) fn random(seed: u64) -> Recipe {
     let mut maker =
         Maker { rng, activation, layers: blocks.into_iter().collect(), maps: Vec::new() };
     let given = ["image", "noise"].map(|name| LayerFrom::Named(name.into()));
-    maker.convolution(given.to_vec(), (3, 1), 1, false);
+    maker.convolution(given.to_vec(), 1, false);
     for _ in 0..2 + maker.rng.below(4) {
         maker.any();
     }
@@ -54,23 +54,12 @@ pub(super) fn random(seed: u64) -> Recipe {
 
 impl Maker {
     /// A convolution that makes a map, with its activation or without, and perhaps finer than its rows.
-    fn convolution(
-        &mut self,
-        from: Vec<LayerFrom>,
-        (kernel, stride): (usize, usize),
-        scale: usize,
-        finer: bool,
-    ) {
+    fn convolution(&mut self, from: Vec<LayerFrom>, scale: usize, finer: bool) {
         let channels = 1 + self.rng.below(3);
         let name = format!("m{}", self.maps.len());
         let outputs = if finer { channels * scale * scale } else { channels };
-        let name_of = Some(name.clone());
-        self.layers.push(Layer::Conv2d(Conv {
-            stride,
-            from,
-            name: name_of,
-            ..Conv::new(outputs, kernel)
-        }));
+        let conv = Conv { from, name: Some(name.clone()), ..Conv::new(outputs, 3) };
+        self.layers.push(Layer::Conv2d(conv));
         let added = self.maps.iter_mut().filter(|m| (m.scale, m.channels) == (scale, outputs));
         let added: Vec<&mut Made> = added.take(self.rng.below(3)).collect();
         if !added.is_empty() {
@@ -103,7 +92,7 @@ impl Maker {
             let kernel = if stride == 1 { 1 } else { 2 };
             from.push(LayerFrom::Cut(Cut { map: "noise".into(), kernel, stride, pad: None }));
         }
-        self.convolution(from, (3, 1), scale, false);
+        self.convolution(from, scale, false);
     }
 
     /// How a map is read for rows of a coarser one.
@@ -120,7 +109,7 @@ impl Maker {
         while let Some(i) = self.maps.iter().position(|m| !m.is_read && m.scale > 1) {
             let scale = self.maps[i].scale;
             let from = vec![self.cut(i, scale)];
-            self.convolution(from, (3, 1), scale, true);
+            self.convolution(from, scale, true);
         }
         let unread: Vec<usize> = (0..self.maps.len()).filter(|i| !self.maps[*i].is_read).collect();
         let from = unread.into_iter().map(|i| self.cut(i, 1)).collect();

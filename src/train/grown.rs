@@ -49,8 +49,7 @@ impl Growth {
                 parts.extend([Part::Inner, Part::Outer]);
                 now[on] = parts.len();
             } else {
-                let is_next =
-                    next < small.stages().len() && is_wider((large, at), (small, next), &now);
+                let is_next = next < small.stages().len() && is_wider(large, at, small, next, &now);
                 if !is_next {
                     return None;
                 }
@@ -64,8 +63,10 @@ impl Growth {
     /// Puts the layers of the smaller network into the random ones of the larger.
     pub(super) fn place<L: LinearShape, M: LinearShape>(
         &self,
-        (large, random): (&Network<L, ()>, &mut [FloatLinear]),
-        (small, layers): (&Network<M, ()>, &[FloatLinear]),
+        large: &Network<L, ()>,
+        random: &mut [FloatLinear],
+        small: &Network<M, ()>,
+        layers: &[FloatLinear],
     ) {
         for (at, part) in self.0.iter().enumerate() {
             let random = &mut random[linears(large, at)];
@@ -123,8 +124,10 @@ fn is_block<L: LinearShape>(network: &Network<L, ()>, stage: usize) -> Option<us
 
 /// Whether a stage is one of a smaller network with as many or more channels, whose maps have become those of `now`.
 fn is_wider<L: LinearShape, M: LinearShape>(
-    (large, at): (&Network<L, ()>, usize),
-    (small, of): (&Network<M, ()>, usize),
+    large: &Network<L, ()>,
+    at: usize,
+    small: &Network<M, ()>,
+    of: usize,
     now: &[usize],
 ) -> bool {
     let is_same = |large: &Read, small: &Read| {

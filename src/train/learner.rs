@@ -40,7 +40,7 @@ impl Learner {
         if recipe.units != BATCH_UNITS || recipe.mean_shift || plan.given > IMAGE + 1 {
             return Err(TrainError::Recipe { name, found, expected });
         }
-        let pass = Pass::new(plan, recipe.shapes()?, recipe.precision, (recipe.batch, true));
+        let pass = Pass::new(plan, recipe.shapes()?, recipe.precision, recipe.batch, true);
         let ties = Ties::new(&recipe.network()?);
         Ok(Learner { recipe, state, ties, pass, patches: 0, said: Vec::new(), back: Vec::new() })
     }
@@ -123,7 +123,7 @@ impl Learner {
         if !length.is_finite() {
             return Err(TrainError::Diverged { step: self.state.step, loss: length });
         }
-        self.state.follow((&self.recipe, &self.ties), gradient, (length, rate));
+        self.state.follow(&self.recipe, &self.ties, gradient, length, rate);
         Ok(())
     }
 

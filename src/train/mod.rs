@@ -116,6 +116,15 @@ pub struct Bound {
     pub interval: f64,
 }
 
+/// How many values a layer gives and takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LayerShape {
+    /// Values that it gives: rows of its weights.
+    pub outputs: usize,
+    /// Values that it takes: columns of its weights.
+    pub inputs: usize,
+}
+
 /// A model whose answers are targets.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Taught {
@@ -191,6 +200,12 @@ impl From<NetworkError> for TrainError {
     }
 }
 
+impl LayerShape {
+    fn of(layer: &impl LinearShape) -> Self {
+        LayerShape { outputs: layer.outputs(), inputs: layer.inputs() }
+    }
+}
+
 impl Bound {
     /// What no hidden pre-activation may exceed: room is left below the range for a cell of the
     /// lookup and for rounding.
@@ -215,13 +230,12 @@ impl Recipe {
         }
     }
 
-    /// (outputs, inputs) of each layer.
+    /// The shape of each layer.
     ///
     /// # Errors
     /// [`TrainError::Model`] if the layers form no network.
-    pub fn shapes(&self) -> Result<Vec<(usize, usize)>, TrainError> {
-        let network = self.network()?;
-        Ok(network.linears().map(|(_, l)| (l.outputs(), l.inputs())).collect())
+    pub fn shapes(&self) -> Result<Vec<LayerShape>, TrainError> {
+        Ok(self.network()?.linears().map(|(_, layer)| LayerShape::of(layer)).collect())
     }
 
     /// The network, with the arrays of its weights.

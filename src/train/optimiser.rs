@@ -72,7 +72,7 @@ impl Update<'_> {
             first.bias.as_slice_mut().expect(contiguous),
             second.bias.as_slice_mut().expect(contiguous),
         );
-        bound_rows(self.recipe.bound, (index, self.layers), weights);
+        bound_rows(self.recipe.bound, index, self.layers, weights);
         // The average follows quickly at first, when there is little to average.
         let young = (1.0 + self.step as f64) / (10.0 + self.step as f64);
         let part = 1.0 - self.recipe.average.min(young) as f32;
@@ -96,11 +96,12 @@ impl Update<'_> {
     }
 }
 
-/// Scales each row of a hidden layer whose largest possible pre-activation, |b| + sum |w| times the
-/// largest input, exceeds the recipe's bound, so that it meets it. `layers` is their number.
+/// Scales each row of hidden layer `index` of `layers` whose largest possible pre-activation, |b| + sum |w| times the
+/// largest input, exceeds the recipe's bound, so that it meets it.
 pub(super) fn bound_rows(
     bound: Option<Bound>,
-    (index, layers): (usize, usize),
+    index: usize,
+    layers: usize,
     layer: &mut FloatLinear,
 ) {
     let Some(bound) = bound.filter(|_| index + 1 < layers) else { return };
@@ -199,7 +200,7 @@ mod tests {
             layer.bias[0] = -1.0;
             layer.weights.row_mut(1).fill(0.01);
             let before = layer.clone();
-            bound_rows(recipe.bound, (index, 3), &mut layer);
+            bound_rows(recipe.bound, index, 3, &mut layer);
             assert_eq!(layer.weights.row(1), before.weights.row(1));
             let largest = if index == 0 { INTERVAL } else { 1.0 };
             let worst = |l: &FloatLinear| {

@@ -3,11 +3,12 @@
 //! Forward, every step of the plan makes a map; backward, in the opposite order, loss by a map
 //! becomes loss by the maps that it was made of, and by weights.
 
-use super::TrainError;
 use super::plan::{Extent, IMAGE, Plan, Product, Read, Work};
 use super::product::Products;
 use super::rounding::Precision;
 use super::tails::Tails;
+use super::windows::Place;
+use super::{LayerShape, TrainError};
 use crate::model::FloatLinear;
 use ndarray::{Array1, Array2};
 
@@ -40,12 +41,13 @@ struct Scratch {
 }
 
 impl Pass {
-    /// For blocks of `patches`; `shapes` are the (outputs, inputs) of the layers.
+    /// For blocks of `patches`; `shapes` are those of the layers.
     pub(super) fn new(
         plan: Plan,
-        shapes: Vec<(usize, usize)>,
+        shapes: Vec<LayerShape>,
         precision: Precision,
-        (patches, to_image): (usize, bool),
+        patches: usize,
+        to_image: bool,
     ) -> Self {
         let maps = |is_there: &dyn Fn(usize) -> bool| -> Vec<Vec<f32>> {
             let size =
@@ -91,7 +93,7 @@ impl Pass {
             match &step.work {
                 Work::Product(product) => {
                     let layer = &layers[product.layer];
-                    let rows = product.rows(before, (extents, patches), &mut scratch.rows);
+                    let rows = product.rows(before, extents, patches, &mut scratch.rows);
                     products.forward(product.layer, layer, rows, out)?;
                     let bias = row(&layer.bias);
                     for values in out.chunks_exact_mut(bias.len()) {
@@ -110,7 +112,7 @@ impl Pass {
             }
             let Some(function) = step.activation else { continue };
             if let (Work::Product(product), Some(tails)) = (&step.work, tails.as_mut()) {
-                tails.note((product.layer, map), extents[map].values(), out);
+                tails.note(product.layer, map, extents[map].values(), out);
             }
             function.rules().train(out);
         }
@@ -136,7 +138,7 @@ impl Pass {
             if let Some(function) = step.activation {
                 function.rules().differentiate(&values[map], back);
                 if let (Work::Product(product), Some(tails)) = (&step.work, tails.as_ref()) {
-                    tails.push((product.layer, map), back);
+                    tails.push(product.layer, map, back);
                 }
             }
             match &step.work {
@@ -150,7 +152,7 @@ impl Pass {
                         before[*add].iter_mut().zip(&*back).for_each(|(b, v)| *b += v);
                     }
                     let count = back.len() / bias.len();
-                    let rows = product.rows(values, (extents, patches), &mut scratch.rows);
+                    let rows = product.rows(values, extents, patches, &mut scratch.rows);
                     products.slopes(back, rows, gradient.weights.view_mut())?;
                     if !product.reads.iter().any(|read| is_sought(read.map)) {
                         continue;
@@ -160,8 +162,8 @@ impl Pass {
                     for read in product.reads.iter().filter(|read| is_sought(read.map)) {
                         let extent = extents[read.map];
                         let maps = &mut before[read.map][..patches * extent.values()];
-                        let place = (read.column, product.width);
-                        read.windows.scatter(loss, place, (maps, extent.channels));
+                        let place = Place { column: read.column, width: product.width };
+                        read.windows.scatter(loss, place, maps, extent.channels);
                     }
                 }
                 Work::Shuffle { of, places } => {
@@ -181,7 +183,8 @@ impl Product {
     fn rows<'a>(
         &self,
         maps: &'a [Vec<f32>],
-        (extents, patches): (&[Extent], usize),
+        extents: &[Extent],
+        patches: usize,
         rows: &'a mut Vec<f32>,
     ) -> &'a [f32] {
         let map = |read: &Read| &maps[read.map][..patches * extents[read.map].values()];
@@ -192,8 +195,9 @@ impl Product {
         }
         let rows = room(rows, patches * self.reads[0].windows.rows() * self.width);
         for read in &self.reads {
-            let map = (map(read), extents[read.map].channels);
-            read.windows.gather(map, read.beyond, (read.column, self.width), rows);
+            let channels = extents[read.map].channels;
+            let place = Place { column: read.column, width: self.width };
+            read.windows.gather(map(read), channels, read.beyond, place, rows);
         }
         rows
     }
@@ -208,7 +212,7 @@ fn room(memory: &mut Vec<f32>, length: usize) -> &mut [f32] {
 }
 
 /// A layer of zeros.
-pub(super) fn zeros((outputs, inputs): (usize, usize)) -> FloatLinear {
+pub(super) fn zeros(LayerShape { outputs, inputs }: LayerShape) -> FloatLinear {
     FloatLinear { weights: Array2::zeros((outputs, inputs)), bias: Array1::zeros(outputs) }
 }
 

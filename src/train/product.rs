@@ -49,10 +49,10 @@ impl Products {
         self.packed.clear();
         for layer in layers {
             let (rows, columns) = layer.weights.dim();
-            let mut plain = half((rows, columns))?;
+            let mut plain = half(rows, columns)?;
             round_to(super::optimiser::slice(&layer.weights), plain.as_mut_slice());
-            let mut turned = half((columns, rows))?;
-            transpose(plain.as_slice(), (rows, columns), turned.as_mut_slice(), rows);
+            let mut turned = half(columns, rows)?;
+            transpose(plain.as_slice(), rows, columns, turned.as_mut_slice(), rows);
             let pack = |m: &Half| PackedMatrix::try_pack(m).map_err(|_| TrainError::Memory);
             self.packed.push([pack(&plain)?, pack(&turned)?]);
         }
@@ -67,7 +67,7 @@ impl Products {
         inputs: &[f32],
         out: &mut [f32],
     ) -> Result<(), TrainError> {
-        self.by_weights((index, Way::Forward), layer.weights.t(), inputs, out)
+        self.by_weights(index, Way::Forward, layer.weights.t(), inputs, out)
     }
 
     /// `deltas weights`, row-major: (rows, outputs) to (rows, inputs).
@@ -78,12 +78,13 @@ impl Products {
         deltas: &[f32],
         out: &mut [f32],
     ) -> Result<(), TrainError> {
-        self.by_weights((index, Way::Backward), layer.weights.view(), deltas, out)
+        self.by_weights(index, Way::Backward, layer.weights.view(), deltas, out)
     }
 
     fn by_weights(
         &mut self,
-        (index, way): (usize, Way),
+        index: usize,
+        way: Way,
         weights: ArrayView2<'_, f32>,
         values: &[f32],
         out: &mut [f32],
@@ -95,11 +96,11 @@ impl Products {
             return Ok(());
         }
         let whole = rows.next_multiple_of(SQUARE);
-        let rounded = entry(&mut self.halves, (whole, columns), numkong::bf16(0))?;
+        let rounded = entry(&mut self.halves, whole, columns, numkong::bf16(0))?;
         let (head, tail) = rounded.as_mut_slice().split_at_mut(values.len());
         round_to(values, head);
         tail.fill(numkong::bf16(0));
-        let sums = entry(&mut self.sums, (whole, width), 0.0)?;
+        let sums = entry(&mut self.sums, whole, width, 0.0)?;
         let packed = &self.packed[index][way as usize];
         rounded.try_dots_packed_into(packed, sums).map_err(|_| TrainError::Memory)?;
         out.copy_from_slice(&sums.as_slice()[..out.len()]);
@@ -124,7 +125,7 @@ impl Products {
         let packed = PackedMatrix::try_pack(turned).map_err(|_| TrainError::Memory)?;
         let rows = turned.shape()[1];
         self.turned(deltas, outputs)?;
-        let sums = entry(&mut self.sums, (outputs, columns), 0.0)?;
+        let sums = entry(&mut self.sums, outputs, columns, 0.0)?;
         let turned = &self.halves[&(outputs, rows)];
         turned.try_dots_packed_into(&packed, sums).map_err(|_| TrainError::Memory)?;
         let weights = weights.as_slice_mut().expect("matrices of training are in standard layout");
@@ -139,16 +140,16 @@ impl Products {
         // Taken out, since the transpose may have the same shape.
         let mut rounded = match self.halves.remove(&(whole, columns)) {
             Some(rounded) => rounded,
-            None => half((whole, columns))?,
+            None => half(whole, columns)?,
         };
         let (head, tail) = rounded.as_mut_slice().split_at_mut(values.len());
         round_to(values, head);
         tail.fill(numkong::bf16(0));
         let mut turned = match self.halves.remove(&(columns, whole)) {
             Some(turned) => turned,
-            None => half((columns, whole))?,
+            None => half(columns, whole)?,
         };
-        transpose(rounded.as_slice(), (whole, columns), turned.as_mut_slice(), whole);
+        transpose(rounded.as_slice(), whole, columns, turned.as_mut_slice(), whole);
         self.halves.insert((whole, columns), rounded);
         Ok(self.halves.entry((columns, whole)).insert_entry(turned).into_mut())
     }
@@ -164,16 +165,17 @@ fn view_mut(values: &mut [f32], columns: usize) -> ArrayViewMut2<'_, f32> {
     ArrayViewMut2::from_shape(shape, values).expect("rows are whole")
 }
 
-/// The tensor of a shape, made of `fill` at the first time.
+/// The tensor of so many rows and columns, made of `fill` at the first time.
 fn entry<T: StorageElement>(
     tensors: &mut HashMap<(usize, usize), Tensor<T, Global, 2>>,
-    shape: (usize, usize),
+    rows: usize,
+    columns: usize,
     fill: T,
 ) -> Result<&mut Tensor<T, Global, 2>, TrainError> {
-    Ok(match tensors.entry(shape) {
+    Ok(match tensors.entry((rows, columns)) {
         Entry::Occupied(found) => found.into_mut(),
         Entry::Vacant(place) => {
-            let made = Tensor::try_full(&[shape.0, shape.1], fill);
+            let made = Tensor::try_full(&[rows, columns], fill);
             place.insert(made.map_err(|_| TrainError::Memory)?)
         }
     })
@@ -185,9 +187,10 @@ mod tests {
     use crate::train::normal::SplitMix;
     use ndarray::{Array1, Array2};
 
-    fn matrix(shape: (usize, usize), seed: u64) -> Array2<f32> {
+    fn matrix(rows: usize, columns: usize, seed: u64) -> Array2<f32> {
         let mut rng = SplitMix::at(seed, 0, 0);
-        Array2::from_shape_simple_fn(shape, || (rng.next() >> 40) as f32 / 2f32.powi(23) - 1.0)
+        let value = || (rng.next() >> 40) as f32 / 2f32.powi(23) - 1.0;
+        Array2::from_shape_simple_fn((rows, columns), value)
     }
 
     fn assert_close(found: &[f32], exact: &Array2<f64>, tolerance: f64) {
@@ -206,8 +209,8 @@ mod tests {
             for (rows, inputs, outputs) in
                 [(1, 1, 1), (64, 32, 32), (33, 31, 65), (32, 32, 64), (40, 32, 64), (326, 40, 33)]
             {
-                let (x, d) = (matrix((rows, inputs), 1), matrix((rows, outputs), 2));
-                let (weights, bias) = (matrix((outputs, inputs), 3), Array1::zeros(outputs));
+                let (x, d) = (matrix(rows, inputs, 1), matrix(rows, outputs, 2));
+                let (weights, bias) = (matrix(outputs, inputs, 3), Array1::zeros(outputs));
                 let layer = FloatLinear { weights, bias };
                 let exact = |m: &Array2<f32>| m.mapv(f64::from);
                 let w = exact(&layer.weights);

@@ -28,7 +28,7 @@ impl Precision {
 pub(super) type Half = Tensor<bf16, Global, 2>;
 
 /// A matrix of zeros.
-pub(super) fn half((rows, columns): (usize, usize)) -> Result<Half, TrainError> {
+pub(super) fn half(rows: usize, columns: usize) -> Result<Half, TrainError> {
     Tensor::try_full(&[rows, columns], bf16(0)).map_err(|_| TrainError::Memory)
 }
 
@@ -38,7 +38,8 @@ pub(super) const SQUARE: usize = 32;
 /// Writes `source` (rows, columns) transposed: column x begins at `x * width` of `target`.
 pub(super) fn transpose(
     source: &[bf16],
-    (rows, columns): (usize, usize),
+    rows: usize,
+    columns: usize,
     target: &mut [bf16],
     width: usize,
 ) {
@@ -114,7 +115,7 @@ mod tests {
             let source: Vec<bf16> = (0..rows * columns).map(|i| bf16(i as u16)).collect();
             let width = rows + 2;
             let mut target = vec![bf16(u16::MAX); columns * width];
-            transpose(&source, (rows, columns), &mut target, width);
+            transpose(&source, rows, columns, &mut target, width);
             for (at, value) in target.iter().enumerate() {
                 let (x, y) = (at / width, at % width);
                 let expected = if y < rows { (y * columns + x) as u16 } else { u16::MAX };

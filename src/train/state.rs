@@ -7,9 +7,9 @@ use super::pass::zeros;
 use super::tails::Seen;
 use super::tied::Ties;
 use super::units::in_units;
-use super::{MEAN_OFFSET, Recipe, TrainError};
+use super::{LayerShape, MEAN_OFFSET, Recipe, TrainError};
 use crate::model::{FloatLinear, FloatModel};
-use crate::network::{LinearShape, Op};
+use crate::network::Op;
 
 /// All that changes in training: enough to go on from.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,7 +44,7 @@ impl State {
             let activated = network.ops()[op + 1..].iter().find(|op| !matches!(op, Op::Add(_)));
             let is_hidden = activated.is_some_and(Op::is_activation);
             let gain = if is_hidden { before_activation } else { 1.0 };
-            let mut layer = zeros((shape.outputs(), shape.inputs()));
+            let mut layer = zeros(LayerShape::of(shape));
             let inputs = ties.inputs(i, &layer);
             let mut rng = SplitMix::at(recipe.seed, u64::MAX, i as u64);
             normals.fill(&mut rng, (gain / inputs as f32).sqrt(), slice_mut(&mut layer.weights));
@@ -65,7 +65,7 @@ impl State {
             bias: l.bias.clone(),
         };
         let mut layers: Vec<_> = model.network.linears().map(layer).collect();
-        in_units(&model.network, &mut layers, (model.units, recipe.batch_units()?));
+        in_units(&model.network, &mut layers, model.units, recipe.batch_units()?);
         if let Err(other) = recipe.check_layers(model) {
             let (large, description) = (recipe.network()?, recipe.description());
             let alike = !recipe.mean_shift
@@ -75,7 +75,7 @@ impl State {
                 .filter(|_| alike)
                 .ok_or(other)?;
             let mut weights = State::new(recipe)?.weights;
-            growth.place((&large, &mut weights), (&model.network, &layers));
+            growth.place(&large, &mut weights, &model.network, &layers);
             return Self::of(recipe, weights);
         }
         if let (true, false, Some(last)) =
@@ -90,7 +90,7 @@ impl State {
     fn of(recipe: &Recipe, mut weights: Vec<FloatLinear>) -> Result<Self, TrainError> {
         let count = weights.len();
         for (i, layer) in weights.iter_mut().enumerate() {
-            bound_rows(recipe.bound, (i, count), layer);
+            bound_rows(recipe.bound, i, count, layer);
         }
         let shapes = recipe.shapes()?;
         let seen = Seen::new(&shapes);
@@ -105,12 +105,14 @@ impl State {
         })
     }
 
-    /// One update by a gradient of this length, at learning rate `rate`.
+    /// One update by a gradient of length `length`, at learning rate `rate`.
     pub(super) fn follow(
         &mut self,
-        (recipe, ties): (&Recipe, &Ties),
+        recipe: &Recipe,
+        ties: &Ties,
         gradient: &[FloatLinear],
-        (length, rate): (f64, f64),
+        length: f64,
+        rate: f64,
     ) {
         let shorten = (recipe.clip / length.max(f64::MIN_POSITIVE)).min(1.0) as f32;
         let (step, layers) = (self.step, gradient.len());

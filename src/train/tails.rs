@@ -6,6 +6,8 @@
 //! the loss, in proportion to their magnitude (after Kundu, Nair, Piramuthu, "Range regularisation", 2023, who
 //! penalise weights).
 
+use super::LayerShape;
+
 /// How much of the mean square that was seen is left after a step.
 const AVERAGE: f32 = 0.999;
 
@@ -22,8 +24,8 @@ pub(super) struct Seen(Vec<Vec<f32>>);
 
 impl Seen {
     /// Of nothing yet.
-    pub(super) fn new(shapes: &[(usize, usize)]) -> Seen {
-        Seen(shapes.iter().map(|(outputs, _)| vec![0.0; *outputs]).collect())
+    pub(super) fn new(shapes: &[LayerShape]) -> Seen {
+        Seen(shapes.iter().map(|shape| vec![0.0; shape.outputs]).collect())
     }
 
     /// All mean squares, layer by layer.
@@ -77,9 +79,11 @@ pub(super) struct Tails {
 impl Tails {
     /// For maps of these sizes, of a batch of which `outputs` are predicted; `strength` as in the recipe.
     pub(super) fn new(
-        shapes: &[(usize, usize)],
+        shapes: &[LayerShape],
         maps: impl Iterator<Item = usize>,
-        (batch, outputs, strength): (usize, usize, f64),
+        batch: usize,
+        outputs: usize,
+        strength: f64,
     ) -> Tails {
         Tails {
             usual: Vec::new(),
@@ -97,7 +101,7 @@ impl Tails {
     }
 
     /// Notes which values of a map before its activation are in the tails; it has `size` of each patch.
-    pub(super) fn note(&mut self, (layer, map): (usize, usize), size: usize, values: &[f32]) {
+    pub(super) fn note(&mut self, layer: usize, map: usize, size: usize, values: &[f32]) {
         let (seen, usual) = (&mut self.seen.0[layer], &self.usual[layer]);
         let part = usual.len() as f32 / (self.batch * size) as f32;
         let sides = self.sides[map].chunks_exact_mut(usual.len());
@@ -110,7 +114,7 @@ impl Tails {
     }
 
     /// Adds the loss by tails to the loss by the values of a map before its activation.
-    pub(super) fn push(&self, (layer, map): (usize, usize), loss: &mut [f32]) {
+    pub(super) fn push(&self, layer: usize, map: usize, loss: &mut [f32]) {
         let usual = &self.usual[layer];
         let sides = self.sides[map].chunks_exact(usual.len());
         for (loss, sides) in loss.chunks_exact_mut(usual.len()).zip(sides) {
@@ -131,13 +135,14 @@ mod tests {
     #[test]
     fn values_in_the_tails_are_pushed_back() {
         let usual = [1.0, 0.5, f32::INFINITY];
-        let mut tails = Tails::new(&[(3, 1)], [12].into_iter(), (1, 5, 15.0));
+        let shape = LayerShape { outputs: 3, inputs: 1 };
+        let mut tails = Tails::new(&[shape], [12].into_iter(), 1, 5, 15.0);
         tails.begin(&[usual.to_vec()]);
         let rows = [TAIL - 0.1, 0.1 - TAIL, TAIL + 0.1, -0.1 - TAIL];
         let values: Vec<f32> = rows.iter().flat_map(|v| [1.0, 0.5, 1.0].map(|u| v * u)).collect();
-        tails.note((0, 0), 12, &values);
+        tails.note(0, 0, 12, &values);
         let mut loss = [0.25; 12];
-        tails.push((0, 0), &mut loss);
+        tails.push(0, 0, &mut loss);
         // A push is 15 over 5 outputs. The third channel showed nothing so far, and has no tail.
         let expected = [[0.25; 3], [0.25; 3], [3.25, 6.25, 0.25], [-2.75, -5.75, 0.25]];
         assert_eq!(loss, *expected.as_flattened());

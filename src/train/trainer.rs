@@ -89,7 +89,7 @@ impl Trainer {
         if !(loss.is_finite() && gradient.is_finite()) {
             return Err(TrainError::Diverged { step: self.state.step, loss });
         }
-        self.state.follow((&self.recipe, &self.ties), sum, (gradient, rate));
+        self.state.follow(&self.recipe, &self.ties, sum, gradient, rate);
         if self.recipe.tails > 0.0 {
             self.state.seen.add(self.workers.iter().filter_map(Worker::seen));
         }
@@ -107,7 +107,7 @@ impl Trainer {
         let (recipe, corpus, state) = (&*recipe, &*corpus, &*state);
         let usual = state.seen.usual();
         let work = |worker: &mut Worker, first: usize| {
-            worker.run((recipe, corpus), (&state.weights, &usual), state.step, first)
+            worker.run(recipe, corpus, &state.weights, &usual, state.step, first)
         };
         let mut first = 0;
         let starts = workers.iter().map(|w| {
@@ -149,8 +149,8 @@ impl Trainer {
 
     fn model_of(&self, description: Description) -> Result<FloatModel, TrainError> {
         let mut layers = self.state.average.clone();
-        let units = (self.recipe.batch_units()?, description.units);
-        in_units(&self.recipe.network()?, &mut layers, units);
+        let (network, units) = (self.recipe.network()?, self.recipe.batch_units()?);
+        in_units(&network, &mut layers, units, description.units);
         Ok(description.model(layers)?)
     }
 }
@@ -234,7 +234,7 @@ mod tests {
     /// The loss of a step, from the model's outputs for whole noisy patches, their borders included.
     fn loss_of_the_model(recipe: &Recipe, model: &FloatModel, step: u64) -> f64 {
         let mut batch = Batch::new(recipe, recipe.batch);
-        corpus(recipe).fill(recipe, step, (0, recipe.batch), &mut batch);
+        corpus(recipe).fill(recipe, step, 0, recipe.batch, &mut batch);
         let (mut sum, side) = (0.0, recipe.patch);
         let apply = |v: &mut [f32]| model.activation.apply(v);
         let patches = batch.noisy.chunks(side * side).zip(batch.clean.chunks(side * side));

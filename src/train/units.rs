@@ -46,7 +46,8 @@ pub(super) fn converts<L: LinearShape, A>(network: &Network<L, A>) -> bool {
 pub(super) fn in_units<L: LinearShape, A>(
     network: &Network<L, A>,
     layers: &mut [FloatLinear],
-    (from, to): (Normalisation, Normalisation),
+    from: Normalisation,
+    to: Normalisation,
 ) {
     if from == to {
         return;
@@ -94,7 +95,7 @@ mod tests {
         for residual in [false, true] {
             let model = random_model(&[4], 1.0, residual);
             let mut layers: Vec<_> = model.network.linears().map(|(_, l)| l.clone()).collect();
-            in_units(&model.network, &mut layers, (model.units, Normalisation::UNIT));
+            in_units(&model.network, &mut layers, model.units, Normalisation::UNIT);
             let mut changed = layers.clone().into_iter();
             let mut other = model.clone();
             other.units = Normalisation::UNIT;
@@ -107,7 +108,7 @@ mod tests {
             });
             assert_ne!(model.network, other.network);
             a.zip(b).for_each(|(a, b)| assert!((a - b).abs() < 1e-3, "{a} {b}"));
-            in_units(&model.network, &mut layers, (Normalisation::UNIT, model.units));
+            in_units(&model.network, &mut layers, Normalisation::UNIT, model.units);
             for (found, (_, before)) in layers.iter().zip(model.network.linears()) {
                 let far = |a: &f32, b: &f32| (a - b).abs() > 1e-5;
                 assert!(!found.weights.iter().zip(&before.weights).any(|(a, b)| far(a, b)));

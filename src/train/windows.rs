@@ -29,6 +29,15 @@ pub(super) struct Windows {
     are_the_map: bool,
 }
 
+/// Where in the rows of a matrix windows lie.
+#[derive(Clone, Copy)]
+pub(super) struct Place {
+    /// The first column that is theirs.
+    pub(super) column: usize,
+    /// Columns in all.
+    pub(super) width: usize,
+}
+
 impl Windows {
     /// The windows of `grid`.
     pub(super) fn new(grid: &PatchGrid) -> Self {
@@ -83,13 +92,14 @@ impl Windows {
         self.taps
     }
 
-    /// The windows of some patches' maps of `channels`, patch after patch: taps x channels values from
-    /// column `column` on of each of `rows`, which have `width`. `beyond` lies beyond a border of zeros.
+    /// The windows of some patches' maps of `channels`, patch after patch: taps x channels values at their place
+    /// in each of `rows`. `beyond` lies beyond a border of zeros.
     pub(super) fn gather(
         &self,
-        (maps, channels): (&[f32], usize),
+        maps: &[f32],
+        channels: usize,
         beyond: f32,
-        (column, width): (usize, usize),
+        Place { column, width }: Place,
         rows: &mut [f32],
     ) {
         let mut rows = rows.chunks_exact_mut(width);
@@ -113,8 +123,9 @@ impl Windows {
     pub(super) fn scatter(
         &self,
         rows: &[f32],
-        (column, width): (usize, usize),
-        (maps, channels): (&mut [f32], usize),
+        Place { column, width }: Place,
+        maps: &mut [f32],
+        channels: usize,
     ) {
         let mut rows = rows.chunks_exact(width);
         for map in maps.chunks_exact_mut(self.pixels * channels) {
@@ -166,7 +177,8 @@ mod tests {
             // Two columns before and one behind belong to others.
             let (own, width) = (windows.taps() * channels, windows.taps() * channels + 3);
             let mut wide = vec![7.0; patches * windows.rows() * width];
-            windows.gather((&maps, channels), 0.0, (2, width), &mut wide);
+            let place = Place { column: 2, width };
+            windows.gather(&maps, channels, 0.0, place, &mut wide);
             let rows: Vec<f32> = wide.chunks_exact(width).flat_map(|row| &row[2..][..own]).copied().collect();
             prop_assert!(wide.chunks_exact(width).all(|row| [row[0], row[1], row[width - 1]] == [7.0; 3]));
             let expected = maps.chunks_exact(side * side * channels);
@@ -176,7 +188,7 @@ mod tests {
 
             let y: Vec<f32> = (0..wide.len()).map(|i| value(i + 7)).collect();
             let mut back = vec![0.0; maps.len()];
-            windows.scatter(&y, (2, width), (&mut back, channels));
+            windows.scatter(&y, place, &mut back, channels);
             let y: Vec<f32> = y.chunks_exact(width).flat_map(|row| &row[2..][..own]).copied().collect();
             let dot = |a: &[f32], b: &[f32]| {
                 a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum::<f64>()
@@ -191,7 +203,8 @@ mod tests {
         let gather = Gather::convolution(3);
         let windows = Windows::new(&PatchGrid::new(Size::new(2, 2), 1, &gather).unwrap());
         let mut rows = [0.0; 4 * 9];
-        windows.gather((&[1.0, 2.0, 3.0, 4.0], 1), -2.5, (0, 9), &mut rows);
+        let place = Place { column: 0, width: 9 };
+        windows.gather(&[1.0, 2.0, 3.0, 4.0], 1, -2.5, place, &mut rows);
         assert_eq!(rows[..9], [-2.5, -2.5, -2.5, -2.5, 1.0, 2.0, -2.5, 3.0, 4.0]);
     }
 }

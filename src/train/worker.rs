@@ -42,9 +42,10 @@ impl Worker {
         let scale = (units.grey_per_unit / BATCH_UNITS.grey_per_unit) as f32;
         let shapes = recipe.shapes()?;
         let maps = plan.extents.iter().map(|extent| at_once * extent.values());
-        let loss = (recipe.batch, recipe.batch * plan.predicted.len(), recipe.tails);
-        let tails = (recipe.tails > 0.0).then(|| Tails::new(&shapes, maps, loss));
-        let mut pass = Pass::new(plan, shapes, recipe.precision, (at_once, false));
+        let outputs = recipe.batch * plan.predicted.len();
+        let tails = (recipe.tails > 0.0)
+            .then(|| Tails::new(&shapes, maps, recipe.batch, outputs, recipe.tails));
+        let mut pass = Pass::new(plan, shapes, recipe.precision, at_once, false);
         pass.tails = tails;
         Ok(Worker {
             units: (scale, level(BATCH_UNITS, units)),
@@ -82,8 +83,10 @@ impl Worker {
     /// patch by its weight. `usual` is what values of each channel usually are.
     pub(super) fn run(
         &mut self,
-        (recipe, corpus): (&Recipe, &Corpus),
-        (layers, usual): (&[FloatLinear], &[Vec<f32>]),
+        recipe: &Recipe,
+        corpus: &Corpus,
+        layers: &[FloatLinear],
+        usual: &[Vec<f32>],
         step: u64,
         first: usize,
     ) -> Result<f64, TrainError> {
@@ -95,7 +98,7 @@ impl Worker {
         let mut squared = 0.0;
         for done in (0..self.patches).step_by(self.at_once) {
             let patches = self.at_once.min(self.patches - done);
-            corpus.fill(recipe, step, (first + done, patches), &mut self.batch);
+            corpus.fill(recipe, step, first + done, patches, &mut self.batch);
             self.enter(patches);
             self.pass.forward(layers, patches)?;
             squared += self.errors(recipe.is_residual(), patches, outputs);
@@ -167,7 +170,7 @@ mod tests {
         let mut worker = Worker::new(recipe, recipe.batch).unwrap();
         let outputs = worker.outputs() as f64;
         move |layers| {
-            let squared = worker.run((recipe, &corpus), (layers, &[]), 0, 0).unwrap();
+            let squared = worker.run(recipe, &corpus, layers, &[], 0, 0).unwrap();
             (squared / outputs, worker.gradient().to_vec())
         }
     }

@@ -15,8 +15,8 @@ use std::fmt;
 /// What becomes of patches before a network sees them, for one that is to work on something else than images.
 pub trait Alter: fmt::Debug + Send + Sync {
     /// Changes a noisy patch and its target in place: grey levels in units in which mid grey is 0 and 51 levels are 1.
-    /// `address` is the step and the number of the patch in it, by which alone a patch's randomness may be chosen.
-    fn alter(&self, address: (u64, u64), noisy: &mut [f32], target: &mut [f32]);
+    /// A patch's randomness may be chosen by `step` and its `number` in that step alone.
+    fn alter(&self, step: u64, number: u64, noisy: &mut [f32], target: &mut [f32]);
 }
 
 /// A training image at 8 bits.
@@ -83,7 +83,7 @@ impl Corpus {
         self.keep(recipe.patch)?;
         self.prepare(recipe, step)?;
         let mut batch = Batch::new(recipe, recipe.batch);
-        self.fill(recipe, step, (0, recipe.batch), &mut batch);
+        self.fill(recipe, step, 0, recipe.batch, &mut batch);
         Ok((batch.noisy, batch.clean))
     }
 
@@ -146,7 +146,8 @@ impl Corpus {
         &self,
         recipe: &Recipe,
         step: u64,
-        (first, count): (usize, usize),
+        first: usize,
+        count: usize,
         batch: &mut Batch,
     ) {
         let pixels = recipe.patch * recipe.patch;
@@ -157,7 +158,7 @@ impl Corpus {
             let mut rng = SplitMix::at(recipe.seed, step, number);
             let sigma = self.patch(recipe, &mut rng, noisy, clean);
             if let Some(alter) = &self.alter {
-                alter.alter((step, number), noisy, clean);
+                alter.alter(step, number, noisy, clean);
             }
             batch.levels[i] = of_noise(sigma) as f32;
             batch.weights[i] = recipe.noise.weight(sigma) as f32;

@@ -19,8 +19,14 @@ pub(super) fn shrunk(image: &GreyImage, scale: f64) -> Plane {
     Plane::new(sides[0], sides[1], small.as_slice().expect("standard layout"))
 }
 
-/// For each target position: the first source position and its weights, which sum to 1.
-fn triangle_taps(from: usize, to: usize) -> Vec<(usize, Vec<f32>)> {
+/// What a target position is made of: source positions from `first` on, with weights that sum to 1.
+struct Taps {
+    first: usize,
+    weights: Vec<f32>,
+}
+
+/// Those of each target position.
+fn triangle_taps(from: usize, to: usize) -> Vec<Taps> {
     let width = from as f64 / to as f64;
     let taps = |i: usize| {
         let centre = (i as f64 + 0.5) * width - 0.5;
@@ -28,7 +34,8 @@ fn triangle_taps(from: usize, to: usize) -> Vec<(usize, Vec<f32>)> {
         let last = ((centre + width).floor() as usize).min(from - 1);
         let weight = |x: usize| (1.0 - (x as f64 - centre).abs() / width).max(0.0);
         let total: f64 = (first..=last).map(weight).sum();
-        (first, (first..=last).map(|x| (weight(x) / total) as f32).collect())
+        let weights = (first..=last).map(|x| (weight(x) / total) as f32).collect();
+        Taps { first, weights }
     };
     (0..to).map(taps).collect()
 }
@@ -36,10 +43,10 @@ fn triangle_taps(from: usize, to: usize) -> Vec<(usize, Vec<f32>)> {
 /// Target row i is the weighted sum of source rows that `taps[i]` says.
 fn resample_columns(
     source: ndarray::ArrayView2<'_, f32>,
-    taps: &[(usize, Vec<f32>)],
+    taps: &[Taps],
     mut target: ArrayViewMut2<'_, f32>,
 ) {
-    for (mut row, (first, weights)) in target.axis_iter_mut(Axis(0)).zip(taps) {
+    for (mut row, Taps { first, weights }) in target.axis_iter_mut(Axis(0)).zip(taps) {
         for (i, &w) in weights.iter().enumerate() {
             row.scaled_add(w, &source.row(first + i));
         }

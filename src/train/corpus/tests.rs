@@ -15,7 +15,7 @@ fn ramp(height: usize, width: usize) -> GreyImage {
 
 fn batch(recipe: &Recipe, corpus: &Corpus, step: u64, first: usize, patches: usize) -> Batch {
     let mut batch = Batch::new(recipe, patches);
-    corpus.fill(recipe, step, (first, patches), &mut batch);
+    corpus.fill(recipe, step, first, patches, &mut batch);
     batch
 }
 
@@ -185,7 +185,7 @@ fn patches_do_not_depend_on_how_a_batch_is_split() {
 struct Addressed;
 
 impl Alter for Addressed {
-    fn alter(&self, (step, number): (u64, u64), noisy: &mut [f32], target: &mut [f32]) {
+    fn alter(&self, step: u64, number: u64, noisy: &mut [f32], target: &mut [f32]) {
         (noisy[0], target[0]) = (step as f32, number as f32);
     }
 }

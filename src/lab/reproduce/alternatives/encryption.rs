@@ -170,7 +170,7 @@ pub(super) struct Encrypting {
 }
 
 impl Alter for Encrypting {
-    fn alter(&self, (step, number): (u64, u64), noisy: &mut [f32], target: &mut [f32]) {
+    fn alter(&self, step: u64, number: u64, noisy: &mut [f32], target: &mut [f32]) {
         let mut seed = [0; 32];
         let words = seed.chunks_exact_mut(8).zip([self.seed, step, number]);
         words.for_each(|(to, word)| to.copy_from_slice(&word.to_le_bytes()));
@@ -260,19 +260,19 @@ mod tests {
     /// all.
     #[test]
     fn patches_are_encrypted_under_keys_of_their_own() {
-        let altered = |target: bool, address| {
+        let altered = |target: bool, step, number| {
             let (mut noisy, mut clean) = (vec![1.5f32; 64], vec![0.5f32; 64]);
-            Encrypting { seed: 3, target }.alter(address, &mut noisy, &mut clean);
+            Encrypting { seed: 3, target }.alter(step, number, &mut noisy, &mut clean);
             (noisy, clean)
         };
-        let (noisy, clean) = altered(true, (4, 5));
+        let (noisy, clean) = altered(true, 4, 5);
         for (a, b) in noisy.iter().zip(&clean) {
             assert!((*a, *b) == (1.5, 0.5) || (*a, *b) == (-1.5, -0.5));
         }
         assert!(noisy.iter().any(|v| *v < 0.0) && noisy.iter().any(|v| *v > 0.0));
-        assert_eq!(altered(false, (4, 5)), (noisy.clone(), vec![0.5; 64]));
-        for other in [(4, 6), (5, 5)] {
-            assert_ne!(altered(true, other).0, noisy);
+        assert_eq!(altered(false, 4, 5), (noisy.clone(), vec![0.5; 64]));
+        for (step, number) in [(4, 6), (5, 5)] {
+            assert_ne!(altered(true, step, number).0, noisy);
         }
     }
 }
