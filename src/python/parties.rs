@@ -36,7 +36,7 @@ pub(crate) fn share(
         return Err(Refused("there is no image".into()).into());
     };
     let image = Raster::of_planes(planes, depth)?.with_range(range);
-    let names = share_into(&files, "image", (image, levels), public, keys, watch)?;
+    let names = share_into(&files, "image", image, levels, public, keys, watch)?;
     let half = |name: &Path, party: Party| files.take(half(name, party)).unwrap_or_default();
     let pairs = names.iter().map(|name| (half(name, Party::S0), half(name, Party::S1)));
     Ok(pairs.collect())
@@ -46,7 +46,8 @@ pub(crate) fn share(
 fn share_into(
     files: &Memory,
     prefix: &str,
-    (image, levels): (Raster, Levels),
+    image: Raster,
+    levels: Levels,
     public: Place,
     (keys, ask): Keys<'_>,
     watch: &mut Watch<'_>,
@@ -127,9 +128,9 @@ impl Parties {
         for (number, Brought { name, planes, levels, .. }) in pictures.into_iter().enumerate() {
             for (channel, plane) in planes.into_iter().enumerate() {
                 let prefix = format!("image-{number}-{channel}");
-                let image = (Raster::grey(plane, Depth::Float), levels);
+                let image = Raster::grey(plane, Depth::Float);
                 let shared =
-                    share_into(&self.files, &prefix, image, public.clone(), gateway, watch);
+                    share_into(&self.files, &prefix, image, levels, public.clone(), gateway, watch);
                 // Which of several.
                 let about = |e: Failure| sentence(&*e).replace("'image'", &format!("'{name}'"));
                 let shared = shared.map_err(|e| Refused(about(e)))?;
