@@ -166,43 +166,8 @@ pub mod api {
     }
 }
 
-/// The rooms, for the program, tests, benches and fuzz targets. They change without a word: other programs use [`api`].
 #[doc(hidden)]
-pub mod internals {
-    pub mod artefact {
-        pub use crate::artefact::*;
-    }
-    pub mod files {
-        pub use crate::files::*;
-    }
-    pub mod material {
-        pub use crate::material::*;
-    }
-    pub mod model {
-        pub use crate::model::*;
-    }
-    pub mod protocol {
-        pub use crate::protocol::*;
-    }
-    pub mod roles {
-        pub use crate::roles::*;
-    }
-    pub mod wire {
-        pub use crate::wire::*;
-    }
-    #[cfg(feature = "cli")]
-    pub mod cli {
-        pub use crate::cli::*;
-    }
-    #[cfg(feature = "cli")]
-    pub mod lab {
-        pub use crate::lab::*;
-    }
-    #[cfg(feature = "train")]
-    pub mod train {
-        pub use crate::train::*;
-    }
-}
+pub mod internals;
 
 use ppdenoise_base::{ids, network, numbers, size};
 use ppdenoise_crypto as crypto;

@@ -12,7 +12,7 @@ use crate::numbers::ring::{Ring, RingBits};
 use zeroize::Zeroizing;
 
 /// A shared image put together again.
-pub struct ImagePair {
+pub(crate) struct ImagePair {
     /// What both headers say; the party and the note are those of the first file.
     pub fields: ImageShare,
     /// The encoded pixels, row-major.
@@ -29,7 +29,7 @@ pub struct ImagePair {
 ///
 /// # Errors
 /// [`crate::files::FormatError`] of either file, [`PairError`] if they do not belong together.
-pub fn open_image_pair(
+pub(crate) fn open_image_pair(
     places: [&Place; 2],
     servers: &[SecretKey; 2],
     gateway: &PublicKey,

@@ -22,7 +22,7 @@ use crate::size::Size;
 use zeroize::Zeroizing;
 
 /// An image encoded for a model, about to be shared.
-pub struct SharedImage<'a> {
+pub(crate) struct SharedImage<'a> {
     /// A fresh id, which names the sharing.
     pub id: ImageId,
     /// Fixed-point pixels, row-major; the gateway's secret.
@@ -51,7 +51,7 @@ const MEANS_OP: usize = 1;
 ///
 /// # Errors
 /// [`FormatError`] of the outputs; nothing is left behind.
-pub fn write_image_shares(
+pub(crate) fn write_image_shares(
     image: &SharedImage<'_>,
     public: &PublicModelFile,
     parties: &Parties,

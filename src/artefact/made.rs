@@ -15,7 +15,7 @@ use crate::size::Size;
 
 /// Triples to be made for one image size.
 #[derive(Clone, Debug)]
-pub struct MadeJob {
+pub(crate) struct MadeJob {
     /// Rows and columns of the images.
     pub size: Size,
     /// How many images.
@@ -24,7 +24,7 @@ pub struct MadeJob {
 }
 
 /// What a set is called.
-pub struct MadeName {
+pub(crate) struct MadeName {
     /// Whose half it is.
     pub party: Party,
     /// The set.
@@ -39,7 +39,7 @@ impl MadeJob {
     ///
     /// # Errors
     /// As [`crate::network::Network::grid`].
-    pub fn new(
+    pub(crate) fn new(
         public: &PublicModelFile,
         size: Size,
         slots: u64,
@@ -51,12 +51,12 @@ impl MadeJob {
     }
 
     /// The chunks of a slot.
-    pub fn layout(&self) -> &MaterialLayout {
+    pub(crate) fn layout(&self) -> &MaterialLayout {
         &self.layout
     }
 
     /// Bytes that the file will have at most, `None` if that is beyond all measure.
-    pub fn bytes(&self) -> Option<u64> {
+    pub(crate) fn bytes(&self) -> Option<u64> {
         let size = self.payload()?;
         size.chunks.checked_mul(16)?.checked_add(size.bytes)?.checked_add(1024)
     }
@@ -71,7 +71,7 @@ impl MadeJob {
     ///
     /// # Errors
     /// [`FormatError`] of the output.
-    pub fn create(
+    pub(crate) fn create(
         &self,
         out: OutputFile,
         owner: &SecretKey,
@@ -100,7 +100,7 @@ impl MadeJob {
 }
 
 /// A set in the making, chunk by chunk.
-pub struct MadeWriter {
+pub(crate) struct MadeWriter {
     out: EnvelopeWriter<OutputFile>,
 }
 
@@ -109,7 +109,7 @@ impl MadeWriter {
     ///
     /// # Errors
     /// [`FormatError`] of the output.
-    pub fn chunk(
+    pub(crate) fn chunk(
         &mut self,
         slot: u64,
         op: usize,
@@ -123,7 +123,7 @@ impl MadeWriter {
     ///
     /// # Errors
     /// [`FormatError`] of the output; also for other chunks than the layout's.
-    pub fn finish(self) -> Result<OutputFile, FormatError> {
+    pub(crate) fn finish(self) -> Result<OutputFile, FormatError> {
         let mut out = self.out.finish()?;
         out.settle()?;
         Ok(out)

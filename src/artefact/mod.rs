@@ -26,20 +26,22 @@ mod slot_regions;
 mod triples;
 
 pub use error::{ArtefactError, PairError};
-pub use image_pair::{ImagePair, open_image_pair};
-pub use image_share::{ImageParts, ImageShareFile, SharedImage, write_image_shares};
-pub use made::{MadeJob, MadeName, MadeWriter};
-pub use mask::{DrawnMask, HintsWriter, KeptHints, KeptMask, MaskLock, MaskStore};
-pub use model_share::{
-    ModelShareFile, PublicFacts, PublicModelFile, UnparsedModelFile, write_model,
-};
-pub use note::{Channel, Note, NoteError, SharedScan, Tile, is_base_name};
-pub use opened::OpenedWeightsFile;
+pub(crate) use image_pair::{ImagePair, open_image_pair};
+pub use image_share::ImageShareFile;
+pub(crate) use image_share::{ImageParts, SharedImage, write_image_shares};
+pub(crate) use made::{MadeJob, MadeName, MadeWriter};
+pub(crate) use mask::{DrawnMask, HintsWriter, KeptHints, KeptMask, MaskStore};
+pub use model_share::{ModelShareFile, PublicFacts, PublicModelFile};
+pub(crate) use model_share::{UnparsedModelFile, write_model};
+pub(crate) use note::{Channel, SharedScan, Tile};
+pub use note::{Note, NoteError, is_base_name};
+pub(crate) use opened::OpenedWeightsFile;
 pub use prepared::PreparedFile;
 pub(crate) use result_share::decoding;
-pub use result_share::{Reconstruction, read_result_note, reconstruct, write_result};
+pub(crate) use result_share::{Reconstruction, read_result_note, reconstruct, write_result};
 pub use slot_regions::SlotRegions;
-pub use triples::{Commission, Customer, TripleFile, TripleJob, Unguarded};
+pub(crate) use triples::{Commission, Customer, TripleJob};
+pub use triples::{TripleFile, Unguarded};
 
 use crate::crypto::alarm::AlarmHalf;
 use crate::crypto::prg::Seed;
@@ -69,7 +71,7 @@ const NOTE_OP: u32 = u32::MAX - 1;
 
 /// Who makes a set of share files, and who may read them.
 #[derive(Debug)]
-pub struct Parties {
+pub(crate) struct Parties {
     /// The maker's key.
     pub sender: SecretKey,
     /// The keys of server 0 and server 1.
@@ -134,7 +136,7 @@ fn levels_of(map: &LevelMap) -> Levels {
 
 /// The map of grey levels that a header tells, for a model of these units; for results, which no noise level
 /// is told of.
-pub fn level_map(levels: &Levels, units: Normalisation) -> LevelMap {
+pub(crate) fn level_map(levels: &Levels, units: Normalisation) -> LevelMap {
     let Levels { sigma_ratio, scale_about, poisson } = *levels;
     let poisson = poisson.and_then(|p| Poisson::new(p.gain, p.read_noise));
     LevelMap { units, sigma_ratio, scale_about, poisson, noise: 0.0 }

@@ -31,7 +31,7 @@ use zeroize::Zeroizing;
 ///
 /// # Errors
 /// [`FormatError`] of the outputs; nothing is left behind.
-pub fn write_model(
+pub(crate) fn write_model(
     model: &QuantisedModel,
     parties: &Parties,
     [public_out, s0_out, s1_out]: [OutputFile; 3],
@@ -134,7 +134,7 @@ impl PublicFacts {
 /// `PREFIX.pub` before its description is parsed: who knows the digest that it must have compares
 /// first.
 #[derive(Debug)]
-pub struct UnparsedModelFile {
+pub(crate) struct UnparsedModelFile {
     /// What it says of itself.
     pub facts: PublicFacts,
     json: Vec<u8>,
@@ -145,7 +145,7 @@ impl UnparsedModelFile {
     ///
     /// # Errors
     /// [`FormatError`].
-    pub fn read(place: impl Into<Place>) -> Result<Self, FormatError> {
+    pub(crate) fn read(place: impl Into<Place>) -> Result<Self, FormatError> {
         let file = open_file(place)?;
         let header::PublicModel { model_id, servers } = *file.expect::<header::PublicModel>()?;
         let name = file.name().to_owned();
@@ -161,7 +161,7 @@ impl UnparsedModelFile {
     ///
     /// # Errors
     /// [`ModelError`] for a description that is not acceptable.
-    pub fn parse(self) -> Result<PublicModelFile, ModelError> {
+    pub(crate) fn parse(self) -> Result<PublicModelFile, ModelError> {
         let model = PublicModel::from_json(&self.json)?;
         Ok(PublicModelFile { facts: self.facts, model })
     }

@@ -15,7 +15,7 @@ use crate::protocol::weights_digest;
 use std::path::{Path, PathBuf};
 
 /// Where and for what opened weights are kept.
-pub struct OpenedWeightsFile<'a> {
+pub(crate) struct OpenedWeightsFile<'a> {
     path: PathBuf,
     public: &'a PublicModelFile,
     weight_mask_id: WeightMaskId,
@@ -23,14 +23,18 @@ pub struct OpenedWeightsFile<'a> {
 
 impl<'a> OpenedWeightsFile<'a> {
     /// The file for this model and mask in a state folder.
-    pub fn new(state: &Path, public: &'a PublicModelFile, weight_mask_id: WeightMaskId) -> Self {
+    pub(crate) fn new(
+        state: &Path,
+        public: &'a PublicModelFile,
+        weight_mask_id: WeightMaskId,
+    ) -> Self {
         let path = state.join(format!("opened-{weight_mask_id}.u"));
         OpenedWeightsFile { path, public, weight_mask_id }
     }
 
     /// U, one vector an op, and its digest; nothing if it is not there or not usable, since
     /// opening again is always possible.
-    pub fn load<R: Ring>(&self) -> Option<(Vec<Vec<R>>, Digest)> {
+    pub(crate) fn load<R: Ring>(&self) -> Option<(Vec<Vec<R>>, Digest)> {
         let file = open_file(&self.path).ok()?;
         if *file.expect::<OpenedWeights>().ok()? != self.fields::<R>() {
             return None;
@@ -48,7 +52,7 @@ impl<'a> OpenedWeightsFile<'a> {
     ///
     /// # Errors
     /// [`FormatError`] of the output.
-    pub fn store<R: Ring>(
+    pub(crate) fn store<R: Ring>(
         &self,
         opened: &[Vec<R>],
         sender: Fingerprint,

@@ -31,7 +31,7 @@ use zeroize::Zeroizing;
 ///
 /// # Errors
 /// [`FormatError`] of the output.
-pub fn write_result<R: Ring>(
+pub(crate) fn write_result<R: Ring>(
     sums: &[R],
     alarm: Option<AlarmHalf>,
     note: &[u8],
@@ -104,7 +104,7 @@ impl Reconstruction {
 ///
 /// # Errors
 /// [`FormatError`]; the elements are not checked.
-pub fn read_result_note(
+pub(crate) fn read_result_note(
     place: &Place,
     receiver: &SecretKey,
     servers: &[PublicKey; 2],
@@ -142,7 +142,7 @@ fn from_server<'a>(
 ///
 /// # Errors
 /// [`FormatError`] of either file, [`PairError`] if they do not belong together.
-pub fn reconstruct(
+pub(crate) fn reconstruct(
     places: [&Place; 2],
     receiver: &SecretKey,
     servers: &[PublicKey; 2],

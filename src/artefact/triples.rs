@@ -43,7 +43,7 @@ const WEIGHT_MASKS: &str = "ppdenoise weight masks v2";
 
 /// The dealer, and the keys of those it works for: one model owner and its two servers.
 #[derive(Debug)]
-pub struct Customer {
+pub(crate) struct Customer {
     /// From the dealer to the servers.
     pub parties: Parties,
     /// Who shares the models.
@@ -58,7 +58,7 @@ impl Customer {
     ///
     /// # Errors
     /// [`FormatError::WrongSender`], [`FormatError::SharedForOthers`].
-    pub fn commission<'a>(
+    pub(crate) fn commission<'a>(
         &'a self,
         public: &'a PublicModelFile,
     ) -> Result<Commission<'a>, FormatError> {
@@ -81,13 +81,13 @@ impl Customer {
 
 /// A description and the customer it belongs to.
 #[derive(Clone, Copy, Debug)]
-pub struct Commission<'a> {
+pub(crate) struct Commission<'a> {
     customer: &'a Customer,
     public: &'a PublicModelFile,
 }
 
 /// Triples to be made for one model and image size.
-pub struct TripleJob<'a> {
+pub(crate) struct TripleJob<'a> {
     commission: Commission<'a>,
     /// Rows and columns of the images.
     pub size: Size,
@@ -103,7 +103,7 @@ impl<'a> TripleJob<'a> {
     ///
     /// # Errors
     /// As [`crate::network::Network::grid`].
-    pub fn new(
+    pub(crate) fn new(
         commission: Commission<'a>,
         size: Size,
         slots: u64,
@@ -116,18 +116,18 @@ impl<'a> TripleJob<'a> {
     }
 
     /// Bytes that S0's file will have, `None` if that is beyond all measure.
-    pub fn s0_bytes(&self) -> Option<u64> {
+    pub(crate) fn s0_bytes(&self) -> Option<u64> {
         let size = self.payload()?;
         size.chunks.checked_mul(16)?.checked_add(size.bytes)?.checked_add(1024)
     }
 
     /// Patches a batch.
-    pub fn batch_rows(&self) -> usize {
+    pub(crate) fn batch_rows(&self) -> usize {
         self.batch_rows
     }
 
     /// Batches over all slots.
-    pub fn batches(&self) -> u64 {
+    pub(crate) fn batches(&self) -> u64 {
         self.slots * self.layout.batches() as u64
     }
 
@@ -146,7 +146,7 @@ impl<'a> TripleJob<'a> {
     ///
     /// # Errors
     /// [`FormatError`] of the outputs.
-    pub fn write<W: Write + Send>(
+    pub(crate) fn write<W: Write + Send>(
         &self,
         s0: W,
         s1: OutputFile,

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 ///
 /// # Errors
 /// [`FormatError`] if the folder cannot be read.
-pub fn files_in(
+pub(crate) fn files_in(
     folder: &Path,
     wanted: impl Fn(&Path) -> bool,
 ) -> Result<Vec<PathBuf>, FormatError> {
@@ -28,7 +28,7 @@ pub fn files_in(
 ///
 /// # Errors
 /// [`FormatError`] if the folder cannot be read.
-pub fn folders_in(folder: &Path) -> Result<Vec<PathBuf>, FormatError> {
+pub(crate) fn folders_in(folder: &Path) -> Result<Vec<PathBuf>, FormatError> {
     let failed = |e| FormatError::io(folder, "read", e);
     let mut folders = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(failed)? {

@@ -10,14 +10,14 @@
 //! Stability: none but of the names that [`crate::api`] has.
 
 mod busy;
-pub mod container;
-pub mod error;
-pub mod folder;
-pub mod keys;
-pub mod ledger;
-pub mod output;
-pub mod place;
-pub mod private;
+pub(crate) mod container;
+pub(crate) mod error;
+pub(crate) mod folder;
+pub(crate) mod keys;
+pub(crate) mod ledger;
+pub(crate) mod output;
+pub(crate) mod place;
+pub(crate) mod private;
 
 pub use error::FormatError;
 pub use place::{Memory, Place};

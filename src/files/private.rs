@@ -19,7 +19,7 @@ use std::path::Path;
 ///
 /// # Errors
 /// [`FormatError::Exposed`]; what the operating system says.
-pub fn check_private(path: &Path) -> Result<(), FormatError> {
+pub(crate) fn check_private(path: &Path) -> Result<(), FormatError> {
     let meta = fs::metadata(path).map_err(|err| FormatError::io(path, "read", err))?;
     let mode = meta.permissions().mode() & 0o777;
     let open = if meta.is_file() {
@@ -39,7 +39,7 @@ pub fn check_private(path: &Path) -> Result<(), FormatError> {
 ///
 /// # Errors
 /// [`FormatError::Changeable`], [`FormatError::OfAnother`]; what the operating system says.
-pub fn check_own(path: &Path) -> Result<(), FormatError> {
+pub(crate) fn check_own(path: &Path) -> Result<(), FormatError> {
     let meta = fs::metadata(path).map_err(|err| FormatError::io(path, "read", err))?;
     let mode = meta.permissions().mode() & 0o777;
     if mode & 0o022 != 0 && (mode & 0o002 != 0 || !is_listed_alone(path)) {
@@ -56,7 +56,7 @@ pub fn check_own(path: &Path) -> Result<(), FormatError> {
 ///
 /// # Errors
 /// As [`check_own`], of the folder or the one that it lies in.
-pub fn check_own_place(folder: &Path) -> Result<(), FormatError> {
+pub(crate) fn check_own_place(folder: &Path) -> Result<(), FormatError> {
     check_own(folder)?;
     let failed = |err| FormatError::io(folder, "read", err);
     let whole = fs::canonicalize(folder).map_err(failed)?;
@@ -84,7 +84,7 @@ fn may_own(owner: u32, user: u32) -> bool {
 ///
 /// # Errors
 /// As [`check_private`], of the first that is open to others.
-pub fn check_private_folder(folder: &Path) -> Result<(), FormatError> {
+pub(crate) fn check_private_folder(folder: &Path) -> Result<(), FormatError> {
     check_private(folder)?;
     let failed = |err| FormatError::io(folder, "read", err);
     for entry in fs::read_dir(folder).map_err(failed)? {

@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 /// Why a measurement, a reproduction or a demonstration failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum LabError {
+pub(crate) enum LabError {
     /// A file of this program's formats, or an output.
     #[error(transparent)]
     Format(#[from] FormatError),
@@ -197,7 +197,7 @@ pub enum LabError {
 /// Material that does not fit the disk.
 #[derive(Debug, thiserror::Error)]
 #[error("{source}")]
-pub struct NoSpace {
+pub(crate) struct NoSpace {
     /// The model's name.
     pub model: String,
     /// Rows and columns of the image.

@@ -13,7 +13,7 @@ const FONT_FILE: &[u8] = include_bytes!("../../fixtures/fonts/DejaVuSans-ascii.t
 /// Why letters cannot be drawn.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum LetteringError {
+pub(crate) enum LetteringError {
     /// The embedded font cannot be read.
     #[error("the embedded font is unreadable")]
     Font,

@@ -13,22 +13,20 @@
 //!
 //! Stability: none; nothing of it is in [`crate::api`].
 
-pub mod bench;
-pub mod demo;
+pub(crate) mod bench;
+pub(crate) mod demo;
 mod error;
 mod lettering;
 mod observer;
-pub mod panel;
-pub mod paper_circuit;
+pub(crate) mod panel;
+pub(crate) mod paper_circuit;
 mod paper_model;
 mod picture;
 mod pictures;
-pub mod pipeline;
-pub mod plot;
+pub(crate) mod pipeline;
+pub(crate) mod plot;
 mod ranges;
-pub mod reproduce;
+pub(crate) mod reproduce;
 
-pub use error::{LabError, NoSpace};
-pub use lettering::LetteringError;
-pub use observer::{Observer, Unseen};
-pub use picture::Picture;
+pub(crate) use error::LabError;
+pub(crate) use observer::Observer;

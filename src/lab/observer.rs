@@ -1,7 +1,7 @@
 //! How work goes, for whoever wants to show it.
 
 /// Told how work in the laboratory goes. Every method does nothing unless it is written.
-pub trait Observer {
+pub(crate) trait Observer {
     /// A phase begins; what comes before is over.
     fn phase(&mut self, _name: &str) {}
     /// The share of the phase that is done.
@@ -13,7 +13,8 @@ pub trait Observer {
 }
 
 /// An [`Observer`] that shows nothing.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Unseen;
+#[cfg(all(test, feature = "train"))]
+pub(crate) struct Unseen;
 
+#[cfg(all(test, feature = "train"))]
 impl Observer for Unseen {}

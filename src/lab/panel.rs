@@ -8,7 +8,7 @@ use crate::size::Position;
 
 /// One image of the picture and the words above it.
 #[derive(Clone, Copy, Debug)]
-pub struct Panel<'a> {
+pub(crate) struct Panel<'a> {
     /// For example `noisy 20.18 dB / 0.392`: printable ASCII; anything else is drawn as a box.
     pub caption: &'a str,
     /// The image.
@@ -30,7 +30,7 @@ const COLOURS: [[u8; 3]; 2] = [[240, 140, 0], [30, 150, 240]];
 /// # Errors
 /// [`LabError::Image`]: no panels, images of different sizes, a crop outside them, or a picture with too many
 /// pixels.
-pub fn side_by_side(panels: &[Panel<'_>], crops: &[Rect; 2]) -> Result<Picture, LabError> {
+pub(crate) fn side_by_side(panels: &[Panel<'_>], crops: &[Rect; 2]) -> Result<Picture, LabError> {
     let first = panels.first().ok_or(ImageError::NoPanels)?.image;
     for (i, p) in panels.iter().enumerate() {
         let (found, expected) = (p.image.size(), first.size());
@@ -53,7 +53,7 @@ pub fn side_by_side(panels: &[Panel<'_>], crops: &[Rect; 2]) -> Result<Picture, 
 ///
 /// # Errors
 /// As [`side_by_side`]; [`ImageError::NoRoom`] for an image too small for two crops.
-pub fn with_crops(clean: &GreyImage, panels: &[Panel<'_>]) -> Result<Picture, LabError> {
+pub(crate) fn with_crops(clean: &GreyImage, panels: &[Panel<'_>]) -> Result<Picture, LabError> {
     let side = crop_side(clean.width()).min(clean.height() / 2).max(1);
     side_by_side(panels, &pick_crops(clean, side, side)?)
 }

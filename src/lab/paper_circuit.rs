@@ -28,7 +28,7 @@ const RING_BITS: u32 = 64;
 const FRAC_BITS: u32 = 18;
 
 /// tanh* over Z_2^64: x at scale 2^18, results at 2^54.
-pub struct LiteralTanh {
+pub(crate) struct LiteralTanh {
     spec: Literal,
     program: Program,
     /// \[n, c, d\] of the inner and the outer piece, at scales 2^f, 2^2f, 2^3f.
@@ -36,7 +36,7 @@ pub struct LiteralTanh {
 }
 
 /// A server's inputs after its message of the opening.
-pub struct Opening {
+pub(crate) struct Opening {
     x: Vec<u64>,
     masked: Vec<u64>,
     root: Vec<u64>,
@@ -44,7 +44,7 @@ pub struct Opening {
 }
 
 /// S0 after it asked for its labels.
-pub struct Requested {
+pub(crate) struct Requested {
     instances: usize,
     labels: Vec<Block>,
 }
@@ -54,7 +54,7 @@ impl Opening {
     ///
     /// # Panics
     /// If the lengths differ: a bug of the caller.
-    pub fn new(x: Vec<u64>, root: Vec<u64>, squared: Vec<u64>) -> (Self, Vec<u8>) {
+    pub(crate) fn new(x: Vec<u64>, root: Vec<u64>, squared: Vec<u64>) -> (Self, Vec<u8>) {
         assert_eq!(root.len(), squared.len());
         let mut masked = x.clone();
         ring::sub_assign(&mut masked, &root);
@@ -65,7 +65,7 @@ impl Opening {
 
 impl LiteralTanh {
     /// The paper's function: [`crate::numbers::tanh::TanhStandIn::Zheng`].
-    pub fn zheng() -> Self {
+    pub(crate) fn zheng() -> Self {
         Self::of(&crate::numbers::tanh::ZHENG).expect("Eq. 3 has two pieces that fit the ring")
     }
 
@@ -85,12 +85,12 @@ impl LiteralTanh {
     }
 
     /// AND gates an activation.
-    pub fn and_gates(&self) -> usize {
+    pub(crate) fn and_gates(&self) -> usize {
         self.program.circuit().and_gates()
     }
 
     /// tanh*(x) at scale 2^54 by integer arithmetic: what the servers' results add up to.
-    pub fn reference(&self, x: i64) -> u64 {
+    pub(crate) fn reference(&self, x: i64) -> u64 {
         let t = self.candidates(Party::S0, x as u64, (x as u64).wrapping_mul(x as u64));
         self.spec.reference(x, t)
     }
@@ -99,7 +99,7 @@ impl LiteralTanh {
     ///
     /// # Errors
     /// [`ProtocolError::Net`] for a malformed opening.
-    pub fn request(
+    pub(crate) fn request(
         &self,
         session: &mut GcSession,
         opening: Opening,
@@ -117,7 +117,7 @@ impl LiteralTanh {
     /// # Errors
     /// [`ProtocolError::Net`] and [`ProtocolError::Ot`] for malformed messages and for another
     /// number of masks; [`ProtocolError::SameParty`] in a session of S0.
-    pub fn garble(
+    pub(crate) fn garble(
         &self,
         session: &mut GcSession,
         opening: Opening,
@@ -148,7 +148,7 @@ impl LiteralTanh {
     /// # Errors
     /// [`ProtocolError::Ot`] for a malformed message; [`ProtocolError::SameParty`] in a session of
     /// S1.
-    pub fn evaluate(
+    pub(crate) fn evaluate(
         &self,
         session: &mut GcSession,
         requested: Requested,

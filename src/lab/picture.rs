@@ -9,7 +9,7 @@ const OUTLINE: usize = 2;
 
 /// A finished picture: 8-bit red, green and blue, row-major.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Picture {
+pub(crate) struct Picture {
     height: usize,
     width: usize,
     rgb: Vec<u8>,
@@ -21,7 +21,11 @@ impl Picture {
     /// # Errors
     /// [`ImageError::PixelCount`] unless there are 3 x `height` x `width` bytes; a side of 0 or too
     /// many pixels.
-    pub fn from_rgb(height: usize, width: usize, rgb: Vec<u8>) -> Result<Picture, ImageError> {
+    pub(crate) fn from_rgb(
+        height: usize,
+        width: usize,
+        rgb: Vec<u8>,
+    ) -> Result<Picture, ImageError> {
         let pixels = checked_area(height, width)?;
         if rgb.len() != 3 * pixels {
             return Err(ImageError::PixelCount { height, width, found: rgb.len() / 3 });
@@ -30,17 +34,18 @@ impl Picture {
     }
 
     /// Rows.
-    pub fn height(&self) -> usize {
+    pub(crate) fn height(&self) -> usize {
         self.height
     }
 
     /// Columns.
-    pub fn width(&self) -> usize {
+    pub(crate) fn width(&self) -> usize {
         self.width
     }
 
     /// Red, green, blue of each pixel, row by row.
-    pub fn rgb(&self) -> &[u8] {
+    #[cfg(test)]
+    pub(crate) fn rgb(&self) -> &[u8] {
         &self.rgb
     }
 
@@ -52,7 +57,7 @@ impl Picture {
     ///
     /// # Errors
     /// What the writer reports.
-    pub fn write_png(&self, mut writer: impl Write) -> Result<(), ImageError> {
+    pub(crate) fn write_png(&self, mut writer: impl Write) -> Result<(), ImageError> {
         encode_rgb(&self.rgb, self.height, self.width, &mut writer)?;
         writer.flush()?;
         Ok(())

@@ -20,12 +20,12 @@ pub struct Chunk {
 ///
 /// Material is secret: what the pool still holds is wiped when its last user goes.
 #[derive(Clone, Default)]
-pub struct ChunkPool(Arc<Mutex<Zeroizing<Vec<Vec<u8>>>>>);
+pub(crate) struct ChunkPool(Arc<Mutex<Zeroizing<Vec<Vec<u8>>>>>);
 
 impl ChunkPool {
     /// A chunk of `len` bytes, whose contents are zero or those of a former chunk: the caller
     /// overwrites all of them.
-    pub fn chunk(&self, len: usize) -> Chunk {
+    pub(crate) fn chunk(&self, len: usize) -> Chunk {
         let mut bytes = self.take(len).unwrap_or_default();
         if bytes.len() < len {
             bytes.resize(len, 0);

@@ -23,15 +23,17 @@
 mod chunk;
 mod dealer;
 mod layout;
-pub mod pair;
+pub(crate) mod pair;
 mod relu;
 mod view;
 
-pub use chunk::{Chunk, ChunkPool};
+pub use chunk::Chunk;
+pub(crate) use chunk::ChunkPool;
 pub use dealer::{Dealer, PartySeeds};
 pub use layout::{BatchSpan, MaterialLayout, Origin};
 pub use relu::{ReluMaterial, deal_relus};
-pub use view::{LookupMasks, LookupMaterial, SlotView};
+pub use view::SlotView;
+pub(crate) use view::{LookupMasks, LookupMaterial};
 
 use crate::crypto::prg::{Domain, Purpose, Seed};
 use crate::numbers::ring::Ring;
@@ -42,7 +44,7 @@ use crate::numbers::ring::Ring;
 /// sealed to: what a dealer makes for one customer is of no use with what another's servers opened,
 /// whatever description it is made for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct MaskOwners {
+pub(crate) struct MaskOwners {
     /// The id of the sharing.
     pub model_id: [u8; 16],
     /// The digest of the model's public description.
@@ -63,13 +65,13 @@ impl MaskOwners {
 
 /// The seed from which `party_index` expands its share of every X of the model: a PRF of the dealer's
 /// key, so that one sharing always has the same X and no two have one in common.
-pub fn weight_mask_seed(dealer: &Seed, owners: &MaskOwners, party_index: usize) -> Seed {
+pub(crate) fn weight_mask_seed(dealer: &Seed, owners: &MaskOwners, party_index: usize) -> Seed {
     let context = [&owners.context()[..], &[party_index as u8]].concat();
     dealer.derive(Domain::of(Purpose::WeightMaskSeed), &context)
 }
 
 /// The public id of that X under this dealer key.
-pub fn weight_mask_id(dealer: &Seed, owners: &MaskOwners) -> [u8; 16] {
+pub(crate) fn weight_mask_id(dealer: &Seed, owners: &MaskOwners) -> [u8; 16] {
     let hash = dealer.derive(Domain::of(Purpose::WeightMaskId), &owners.context());
     std::array::from_fn(|i| hash.expose()[i])
 }
@@ -80,7 +82,7 @@ pub fn weight_mask<R: Ring>(seed: &Seed, op: usize, weights: usize) -> Vec<R> {
 }
 
 /// The first `count` of every `columns` elements: the columns of a row-major matrix that meet masked inputs.
-pub fn first_columns<R: Copy>(matrix: &[R], columns: usize, count: usize) -> Vec<R> {
+pub(crate) fn first_columns<R: Copy>(matrix: &[R], columns: usize, count: usize) -> Vec<R> {
     matrix.chunks_exact(columns).flat_map(|row| &row[..count]).copied().collect()
 }
 

@@ -176,7 +176,7 @@ pub struct LookupMaterial {
 }
 
 /// The masks among a party's lookup material that its seed implies: m, m', and rho if it is dealt.
-pub struct LookupMasks {
+pub(crate) struct LookupMasks {
     at: Range<usize>,
     bits: u32,
     input_mask: BulkStream,
@@ -186,14 +186,14 @@ pub struct LookupMasks {
 
 impl LookupMasks {
     /// Shares of a dealt rho, in Z_2^n (n = hi + lo), of the elements from `first` on.
-    pub fn dealt_rho<R: Ring>(&self, first: usize, out: &mut [R]) {
+    pub(crate) fn dealt_rho<R: Ring>(&self, first: usize, out: &mut [R]) {
         self.input_mask.fill((self.at.start + first) as u64, out);
         let mask = R::from_u64(low_mask(self.bits));
         out.iter_mut().for_each(|v| *v = v.and(mask));
     }
 
     /// Shares of m and m' from `first` on.
-    pub fn sum_masks<R: Ring>(&self, first: usize, out: [&mut [R]; 2]) {
+    pub(crate) fn sum_masks<R: Ring>(&self, first: usize, out: [&mut [R]; 2]) {
         for (stream, out) in self.sum_masks.iter().zip(out) {
             stream.fill((self.at.start + first) as u64, out);
         }

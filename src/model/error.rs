@@ -5,7 +5,7 @@ use crate::model::piecewise::PlanError;
 use crate::network::NetworkError;
 
 /// The formats in which models are read, in messages.
-pub const MODEL_FORMATS: &str = ".npz, safetensors, PyTorch, ONNX, MATLAB";
+pub(crate) const MODEL_FORMATS: &str = ".npz, safetensors, PyTorch, ONNX, MATLAB";
 
 /// Why a model cannot be used.
 #[derive(Debug, thiserror::Error)]

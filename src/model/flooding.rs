@@ -5,7 +5,7 @@ use super::public::PublicModel;
 use crate::network::{Fold, Op};
 
 /// The widest noise of a product: its four summands stay below 2^16 last places.
-pub const MAX_FLOODING: u32 = 16;
+pub(crate) const MAX_FLOODING: u32 = 16;
 
 /// Bits of what an activation drops that stay above a summand: the noises of both products then have an eighth of the
 /// square of the unit that rounding keeps, times a third.

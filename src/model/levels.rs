@@ -41,7 +41,7 @@ const STEPS: [f64; 8] = [
 ];
 
 /// Rungs of noise levels ([`Trained::level_of`]): down to a 64th of the most noise.
-pub const NOISE_RUNGS: u8 = 49;
+pub(crate) const NOISE_RUNGS: u8 = 49;
 
 impl Trained {
     /// The noise level of a rung, in grey levels: rung 0 is the most noise that the model was trained for, and eight

@@ -7,7 +7,7 @@
 //!
 //! Stability: none but of the names that [`crate::api`] has.
 
-pub mod activation;
+pub(crate) mod activation;
 mod array_names;
 mod choices;
 mod description;
@@ -31,7 +31,7 @@ mod npz;
 mod onnx;
 mod others;
 mod out_of_range;
-pub mod piecewise;
+pub(crate) mod piecewise;
 mod pth;
 mod public;
 mod quantise;
@@ -45,34 +45,49 @@ mod trial;
 mod twin;
 mod watch;
 
-pub use activation::{
-    Activation, ActivationSpec, Cells, EngineKind, ExactRelu, Leaky, Method, TanhPieces,
-};
+pub(crate) use activation::ExactRelu;
+pub use activation::{Activation, ActivationSpec, Cells, EngineKind, Method, TanhPieces};
 pub use choices::{ChoiceError, Choices, RangeKind};
+pub use description::Description;
+pub(crate) use description::PixelOrder;
 pub(crate) use description::formula;
-pub use description::{Conv, Cut, Description, From as LayerFrom, Layer, PixelOrder, Weights};
-pub use error::{MODEL_FORMATS, ModelError};
+#[cfg(feature = "train")]
+pub(crate) use description::{Conv, From as LayerFrom, Layer, Weights};
+pub(crate) use error::MODEL_FORMATS;
+pub use error::ModelError;
 pub use file::{ModelFile, ModelFormat};
 
-pub use fit::{Clamping, Encoded, Fit, Remedy, Unfit, encode_image};
-pub use float::{FloatLinear, FloatModel, Kept, NoisePlane, Span};
-pub use flooding::MAX_FLOODING;
-pub use grey::{DenoisedGrey, TwinOptions};
+#[cfg(all(test, feature = "train"))]
+pub(crate) use description::Cut;
+pub(crate) use fit::Fit;
+pub use fit::{Clamping, Encoded, Remedy, Unfit, encode_image};
+pub use float::{FloatLinear, FloatModel, NoisePlane};
+pub(crate) use float::{Kept, Span};
+pub(crate) use flooding::MAX_FLOODING;
+pub(crate) use grey::{DenoisedGrey, TwinOptions};
 pub use import::{Family, ImportError, Imported, Known, Predicts};
-pub use levels::{LevelMap, NOISE_RUNGS, Trained};
-pub use load::Tensor;
+pub(crate) use levels::NOISE_RUNGS;
+pub use levels::{LevelMap, Trained};
 pub use mat::load_mat;
-pub use normalisation::{NOISE_REACH, Normalisation};
+pub(crate) use normalisation::NOISE_REACH;
+pub use normalisation::Normalisation;
 pub use npz::{Packing, describe, load_npz, save_npz};
 pub use out_of_range::{Beyond, ChannelOutOfRange, LayerOutOfRange, OutOfRange};
 pub use pth::load_pth;
 pub(crate) use public::MAX_JSON;
-pub use public::{InputSpec, LinearSpec, PublicModel, RESULT_BITS, decode_sums};
+pub use public::{LinearSpec, PublicModel};
+pub(crate) use public::{RESULT_BITS, decode_sums};
 pub use quantise::{IntLinear, QuantiseOptions, QuantisedModel, Ranges, quantise};
-pub use range::deepest_window_sum;
-pub use rounding::{NearestRounding, RandomRounding, Randomness, Rounding};
+pub(crate) use range::deepest_window_sum;
+pub(crate) use rounding::Randomness;
+pub use rounding::Rounding;
 pub use safetensors::load_safetensors;
 #[cfg(test)]
 pub(crate) use samples::{random_convolutional, random_model, suited};
-pub use trial::{Doubt, Trial, Try};
-pub use twin::{TwinInput, TwinRun, run_twin};
+pub use trial::{Doubt, Try};
+pub(crate) use twin::{TwinInput, run_twin};
+#[cfg(test)]
+pub(crate) use {
+    public::InputSpec,
+    rounding::{Extremes, NearestRounding, RandomRounding},
+};

@@ -19,7 +19,7 @@ pub struct Normalisation {
 
 /// How far noise reaches beyond black and white, in standard deviations: Gaussian noise goes further once in 3.5 million
 /// times.
-pub const NOISE_REACH: f64 = 5.0;
+pub(crate) const NOISE_REACH: f64 = 5.0;
 
 /// From the middle of the grey levels 0 to 255 to their ends.
 const HALF_SPAN: f64 = 127.5;

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 /// The low bits of a result that no server hands out. That a product of made material is off by one
 /// then shows in a result with a probability of 2^-12 times the window weight.
-pub const RESULT_BITS: u32 = 12;
+pub(crate) const RESULT_BITS: u32 = 12;
 
 /// The coarsest unit of a result, in grey levels: its rounding has a mean square of 0.00065, which
 /// takes 0.0007 dB off a PSNR of 42 dB and less off any lower one.
@@ -245,7 +245,12 @@ fn printable(error: &serde_json::Error) -> String {
 /// Network units of aggregated outputs: sum / (window weight sum 2^frac_bits), per pixel; `weights` are the sums of
 /// window weights, of
 /// [`crate::network::Outputs::weight_sums`].
-pub fn decode_sums<R: Ring>(sums: &[R], weights: &[u32], frac_bits: u32, dropped: u32) -> Vec<f64> {
+pub(crate) fn decode_sums<R: Ring>(
+    sums: &[R],
+    weights: &[u32],
+    frac_bits: u32,
+    dropped: u32,
+) -> Vec<f64> {
     let decode = |(s, w): (&R, &u32)| {
         let sum = fixed::sign_extend(s.to_u64(), R::BITS - dropped);
         fixed::decode(sum, frac_bits - dropped) / f64::from(*w)

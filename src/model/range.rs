@@ -19,7 +19,7 @@ pub(super) fn worst_case(weights: &[i64], bias: &[i64], limits: &[i128]) -> i128
 /// A pixel is covered by the patches of one residue mod stride or, near the border-aligned last
 /// patch, by that one at offset e and by the regular ones at e + r, e + r + stride, ..., 0 < r <
 /// stride; rows and columns independently.
-pub fn deepest_window_sum(gather: &Gather, fold: &Fold) -> u64 {
+pub(crate) fn deepest_window_sum(gather: &Gather, fold: &Fold) -> u64 {
     let (inner, stride) = (fold.patch, gather.stride);
     let column_sums = |rows: &[usize]| -> Vec<u64> {
         let entry = |x: usize, &y: &usize| u64::from(fold.window[y * inner + x]);

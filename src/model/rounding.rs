@@ -10,7 +10,7 @@ use rand_core::{Rng, SeedableRng};
 use std::ops::Range;
 
 /// The random choices of a run, made where they matter: in the activations.
-pub trait Randomness<R: Ring> {
+pub(crate) trait Randomness<R: Ring> {
     /// The results of the activation `spec`, op `op`, for pre-activations `z` of patches `rows`.
     fn activate(
         &mut self,
@@ -32,7 +32,7 @@ pub enum Rounding {
 }
 
 /// Rounds to nearest and uses the nearest cell: no randomness at all.
-pub struct NearestRounding;
+pub(crate) struct NearestRounding;
 
 impl<R: Ring> Randomness<R> for NearestRounding {
     fn activate(&mut self, _: usize, _: Range<usize>, z: &[R], spec: &ActivationSpec) -> Vec<i64> {
@@ -40,16 +40,37 @@ impl<R: Ring> Randomness<R> for NearestRounding {
     }
 }
 
+/// Rounds to nearest and notes the largest |pre-activation| of each activation op, at the scale of its products.
+#[cfg(test)]
+#[derive(Default)]
+pub(crate) struct Extremes(pub(crate) std::collections::BTreeMap<usize, i64>);
+
+#[cfg(test)]
+impl<R: Ring> Randomness<R> for Extremes {
+    fn activate(
+        &mut self,
+        op: usize,
+        rows: Range<usize>,
+        z: &[R],
+        spec: &ActivationSpec,
+    ) -> Vec<i64> {
+        let largest = z.iter().map(|v| v.to_i64().saturating_abs()).max().unwrap_or(0);
+        let extreme = self.0.entry(op).or_default();
+        *extreme = largest.max(*extreme);
+        NearestRounding.activate(op, rows, z, spec)
+    }
+}
+
 /// Draws what is random in a secure run, by its law: a uniform share of each pre-activation, from which its
 /// truncation follows, and for tables a uniform rho_lo, from which the cell follows (docs/protocols.md, lookup). Not for
 /// secrets: whoever knows the seed knows the choices.
-pub struct RandomRounding {
+pub(crate) struct RandomRounding {
     rng: ChaCha8Rng,
 }
 
 impl RandomRounding {
     /// Choices that follow from a number.
-    pub fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         RandomRounding { rng: ChaCha8Rng::seed_from_u64(seed) }
     }
 

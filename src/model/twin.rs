@@ -18,18 +18,16 @@ use std::ops::Range;
 const BATCH_ROWS: usize = 128;
 
 /// What a twin run gives.
-pub struct TwinRun<R> {
+pub(crate) struct TwinRun<R> {
     /// The weighted sum at every pixel, what the receiver's two shares add up to.
     pub sums: Vec<R>,
-    /// The extreme |pre-activation| of each activation op, at the scale of its products.
-    pub extremes: Vec<i64>,
     /// What left its range, if that was asked for; ranges that no image can leave are not looked at.
     pub out_of_range: Option<OutOfRange>,
 }
 
 /// An image as the twin takes it.
 #[derive(Clone, Copy, Debug)]
-pub struct TwinInput<'a> {
+pub(crate) struct TwinInput<'a> {
     /// Encoded pixels, row-major.
     pub image: &'a [i64],
     /// Rows and columns.
@@ -44,7 +42,7 @@ pub struct TwinInput<'a> {
 ///
 /// # Errors
 /// [`ModelError::Network`] if the image does not suit the patch grid.
-pub fn run_twin<R: Ring>(
+pub(crate) fn run_twin<R: Ring>(
     model: &QuantisedModel,
     input: &TwinInput<'_>,
     randomness: &mut dyn Randomness<R>,
@@ -64,7 +62,6 @@ pub fn run_twin<R: Ring>(
         means,
         packed: model.network.linears().map(|(op, l)| (op, pack::<R>(l))).collect(),
         randomness,
-        extremes: vec![0; network.activations().count()],
         watch: if input.watched { Watch::of(model) } else { None },
     };
     let (window, mut sums) = (&network.fold().window, vec![R::ZERO; whole.pixels()]);
@@ -92,7 +89,7 @@ pub fn run_twin<R: Ring>(
     }
     progress(1.0);
     let out_of_range = twin.watch.map(Watch::found);
-    Ok(TwinRun { sums: padding.crop(sums), extremes: twin.extremes, out_of_range })
+    Ok(TwinRun { sums: padding.crop(sums), out_of_range })
 }
 
 fn pack<R: Ring>(l: &super::IntLinear) -> (PackedWeights<R>, Vec<R>) {
@@ -114,7 +111,6 @@ struct Twin<'a, R: Ring> {
     /// Weights and biases by op.
     packed: HashMap<usize, (PackedWeights<R>, Vec<R>)>,
     randomness: &'a mut dyn Randomness<R>,
-    extremes: Vec<i64>,
     watch: Option<Watch>,
 }
 
@@ -123,7 +119,6 @@ impl<R: Ring> Twin<'_, R> {
         let mut features = Vec::new();
         let public = &self.model.public;
         let (ops, range) = (public.network.ops(), &grid.stage.ops);
-        let mut activation = ops[..range.start].iter().filter(|op| op.is_activation()).count();
         // Of the last linear op; what is watched is complete with what is added.
         let (mut frac, mut linear) = (0, 0);
         for i in range.clone() {
@@ -159,12 +154,8 @@ impl<R: Ring> Twin<'_, R> {
                     self.watch.iter_mut().for_each(|watch| watch.compare(linear, &features));
                 }
                 Op::Activation(spec) => {
-                    let magnitude = |v: &R| v.to_i64().saturating_abs();
-                    let extreme = features.iter().map(magnitude).max().unwrap_or(0);
-                    self.extremes[activation] = self.extremes[activation].max(extreme);
                     let results = self.randomness.activate(i, rows.clone(), &features, spec);
                     features = results.into_iter().map(R::from_i64).collect();
-                    activation += 1;
                 }
                 Op::Residual => {
                     let up = public.output_frac() - public.input.frac_bits;
@@ -192,7 +183,7 @@ impl<R: Ring> Twin<'_, R> {
 mod tests {
     use super::super::random_model;
     use super::super::{
-        InputSpec, Method, NearestRounding, QuantiseOptions, decode_sums, quantise,
+        Extremes, InputSpec, Method, NearestRounding, QuantiseOptions, decode_sums, quantise,
     };
     use super::*;
     use crate::numbers::ring::RingBits;
@@ -261,12 +252,13 @@ mod tests {
         }
         let mut seen = 0.0f64;
         for image in images {
-            let run =
-                run_twin::<u32>(&q, &input(&image), &mut NearestRounding, &mut |_| ()).unwrap();
+            let mut extremes = Extremes::default();
+            run_twin::<u32>(&q, &input(&image), &mut extremes, &mut |_| ()).unwrap();
+            assert_eq!(extremes.0.len(), 2);
             let scales = q.public.network.linears().map(|(_, l)| l.out_frac);
             let tables = q.public.network.activations().map(|(_, table, _)| table.range_bits());
             let stretches = q.ranges.iter().zip(tables).map(|(r, bits)| r / f64::from(bits).exp2());
-            let layers = run.extremes.iter().zip(&q.worst_cases).zip(scales).zip(stretches);
+            let layers = extremes.0.values().zip(&q.worst_cases).zip(scales).zip(stretches);
             for (((extreme, worst), frac), stretch) in layers {
                 let extreme = *extreme as f64 / f64::from(frac).exp2() * stretch;
                 assert!(extreme <= *worst, "{extreme} > {worst}");

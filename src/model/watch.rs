@@ -168,7 +168,7 @@ mod tests {
     use super::*;
     use crate::graphs::{May, random_graph};
     use crate::model::{
-        Method, NearestRounding, QuantiseOptions, Ranges, TwinInput, quantise,
+        Extremes, Method, NearestRounding, QuantiseOptions, Ranges, TwinInput, quantise,
         random_convolutional, random_model, run_twin,
     };
     use crate::numbers::ring::RingBits;
@@ -204,10 +204,11 @@ mod tests {
             let model = quantise(&model, &options(RingBits::L32)).unwrap();
             let image = image(&model, amplitude);
             let input = TwinInput { image: &image, size: SIZE, plane: 0, watched: false };
-            let wide = run_twin::<u64>(&model, &input, &mut NearestRounding, &mut |_| ()).unwrap();
+            let mut extremes = Extremes::default();
+            let wide = run_twin::<u64>(&model, &input, &mut extremes, &mut |_| ()).unwrap();
             assert_eq!(wide.out_of_range, None);
             let first = model.network.linears().next().unwrap().0;
-            let times = wide.extremes[0] as f64 / limit(&model.public, first);
+            let times = *extremes.0.values().next().unwrap() as f64 / limit(&model.public, first);
             let found = watched::<u32>(&model, &image).unwrap();
             match found.layers.first().filter(|layer| layer.layer == 1) {
                 Some(layer) => {

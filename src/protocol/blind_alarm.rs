@@ -22,7 +22,7 @@ use zeroize::Zeroizing;
 const BITS: usize = u64::BITS as usize;
 
 /// What a cloud (S0) and its user (S1) keep for the alarms of a session.
-pub struct BlindAlarm {
+pub(crate) struct BlindAlarm {
     transfers: OtSession,
     /// Draws the factors; of the cloud's alone it matters.
     factors: Seed,
@@ -36,7 +36,7 @@ impl BlindAlarm {
     ///
     /// # Errors
     /// As there.
-    pub fn set_up(
+    pub(crate) fn set_up(
         party: Party,
         seed: &Seed,
         channel: &mut dyn Channel,
@@ -54,7 +54,7 @@ impl BlindAlarm {
     ///
     /// # Errors
     /// [`ProtocolError`] of the channel, and for malformed messages.
-    pub fn compare(
+    pub(crate) fn compare(
         &mut self,
         half: AlarmHalf,
         channel: &mut dyn Channel,

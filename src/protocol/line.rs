@@ -18,7 +18,7 @@ const PATIENCE: u32 = 8;
 ///
 /// Each limit lies between two lines on which one field and the next were faster, with a core for each server
 /// (docs/protocols.md, the width of the extension).
-pub fn field_for(mbit: u32) -> FieldBits {
+pub(crate) fn field_for(mbit: u32) -> FieldBits {
     match mbit {
         0..130 => FieldBits::EIGHT,
         130..260 => FieldBits::SEVEN,
@@ -37,7 +37,7 @@ pub fn field_for(mbit: u32) -> FieldBits {
 ///
 /// # Errors
 /// [`ProtocolError::Net`].
-pub fn measure(channel: &mut dyn Channel) -> Result<u32, ProtocolError> {
+pub(crate) fn measure(channel: &mut dyn Channel) -> Result<u32, ProtocolError> {
     // The first exchange waits for the other server; the second is as fast as the line answers.
     time(channel, 0)?;
     let empty = time(channel, 0)?;

@@ -10,13 +10,13 @@ use std::ops::Range;
 use zeroize::Zeroizing;
 
 /// The opened weights U of a model, packed for products with masks.
-pub struct MaskProducts<R: Ring> {
+pub(crate) struct MaskProducts<R: Ring> {
     layers: Vec<(usize, PackedWeights<R>)>,
 }
 
 impl<R: Ring> MaskProducts<R> {
     /// Packs the columns of U that meet masked inputs; U is one row-major vector a linear op, in order.
-    pub fn new(public: &PublicModel, opened: &[Vec<R>]) -> Self {
+    pub(crate) fn new(public: &PublicModel, opened: &[Vec<R>]) -> Self {
         let pack = |((op, l), u): ((usize, &crate::model::LinearSpec), &Vec<R>)| {
             let masked = public.network.masked_inputs(op);
             (op, PackedWeights::pack(l.outputs, masked, &first_columns(u, l.inputs, masked)))
@@ -27,7 +27,7 @@ impl<R: Ring> MaskProducts<R> {
     /// `acc` += U Y_i for one batch.
     ///
     /// Shapes: mask share Y_i p x n (inputs that have a mask), `acc` p x m, row-major by patch. Cost: local.
-    pub fn add(&self, op: usize, mask: &[R], acc: &mut [R]) {
+    pub(crate) fn add(&self, op: usize, mask: &[R], acc: &mut [R]) {
         let found = self.layers.iter().find(|(at, _)| *at == op);
         let (_, weights) = found.expect("only called for the linear ops it was made from");
         matmul_acc_by_rows(weights, mask, acc, |_| ());
@@ -35,7 +35,7 @@ impl<R: Ring> MaskProducts<R> {
 
     /// U Y_i of every linear op for patches `rows` of a stage, as little-endian bytes in the order of
     /// [`crate::material::MaterialLayout::products`].
-    pub fn batch(
+    pub(crate) fn batch(
         &self,
         public: &PublicModel,
         grid: &StageGrid,

@@ -33,26 +33,30 @@ mod stock_greeting;
 #[cfg(test)]
 mod tests;
 
-pub use alarm::{AlarmKeys, Factor};
-pub use blind_alarm::BlindAlarm;
+pub(crate) use alarm::{AlarmKeys, Factor};
+pub(crate) use blind_alarm::BlindAlarm;
 pub use engine::{ActivationBatch, Engine, Step};
+pub(crate) use error::ProtocolError;
+pub use error::SourceError;
 pub(crate) use error::wrong_length;
-pub use error::{ProtocolError, SourceError};
 #[cfg(feature = "cli")]
 pub(crate) use gc::Side;
 pub use gc::{GcEngine, GcSession};
+pub(crate) use handshake::Agreement;
 pub(crate) use handshake::listed;
-pub use handshake::{Agreement, Identity, SetFacts, greet};
-pub use line::{field_for, measure as measure_line};
+pub use handshake::{Identity, SetFacts, greet};
+pub(crate) use line::{field_for, measure as measure_line};
 pub use lut::LutEngine;
-pub use mask_products::MaskProducts;
-pub use ot_session::OtSession;
+pub(crate) use mask_products::MaskProducts;
+pub(crate) use ot_session::OtSession;
 pub use pair::PairSession;
-pub use pair_greeting::{
+pub(crate) use pair_greeting::{
     Common, HINTS, KnownMask, MakerIdentity, Parameters, WantedSet, confirm, greet_maker,
 };
-pub use pair_linear::{HintMessage, LinearSetUp, LinearShares, LinearWork, PairLinear, WatchHints};
-pub use relu::{ReluEngine, ReluOp, ReluState};
-pub use server_model::{MaskedWeights, ServerModel, WeightSource, weights_digest};
+pub(crate) use pair_linear::{HintMessage, LinearSetUp, LinearShares, LinearWork, PairLinear};
+pub use relu::{ReluEngine, ReluOp};
+pub use server_model::{MaskedWeights, WeightSource};
+pub(crate) use server_model::{ServerModel, weights_digest};
 pub use session::{Image, MaterialSource, Sources, denoise};
-pub use stock_greeting::{InCommon, MAX_STOCK, Stock, StockedSet, compare_stock};
+pub use stock_greeting::Stock;
+pub(crate) use stock_greeting::{InCommon, MAX_STOCK, StockedSet, compare_stock};

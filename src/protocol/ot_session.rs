@@ -15,7 +15,7 @@ use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
 /// One server's transfers with the other. Every counter in it runs in step with the other server's.
-pub struct OtSession {
+pub(crate) struct OtSession {
     pub(super) party: Party,
     /// Correlated OTs in which this server is the sender.
     pub(super) sender: SmallFieldSender,
@@ -36,7 +36,7 @@ impl OtSession {
     ///
     /// # Errors
     /// [`ProtocolError::Net`] from the channel, [`ProtocolError::Ot`] for malformed messages.
-    pub fn set_up(
+    pub(crate) fn set_up(
         party: Party,
         field: FieldBits,
         rng: &mut impl CryptoRng,

@@ -19,7 +19,7 @@ use std::num::NonZeroU32;
 
 /// What a server says of itself and of the material to be made; public throughout.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-pub struct MakerIdentity {
+pub(crate) struct MakerIdentity {
     /// Which party it plays.
     pub party: Party,
     /// The fingerprint of its key.
@@ -48,18 +48,18 @@ pub struct MakerIdentity {
 
 /// Those of [`crate::crypto::rlwe`]: degree, bits of the modulus, bits sent of a ciphertext and of a hint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
-pub struct Parameters(pub [u32; 4]);
+pub(crate) struct Parameters(pub [u32; 4]);
 
 impl Parameters {
     /// Those of a profile.
-    pub fn of(profile: Profile) -> Self {
+    pub(crate) fn of(profile: Profile) -> Self {
         Parameters(profile.numbers())
     }
 }
 
 /// A set of material that is wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
-pub struct WantedSet {
+pub(crate) struct WantedSet {
     /// Rows and columns of the images it is for.
     pub size: Size,
     /// Its slots.
@@ -70,7 +70,7 @@ pub struct WantedSet {
 
 /// A mask of the weights that a server has kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
-pub struct KnownMask {
+pub(crate) struct KnownMask {
     /// The mask.
     pub id: WeightMaskId,
     /// The digests of both servers' hints, S0's first, if it has kept them.
@@ -85,7 +85,7 @@ pub struct KnownMask {
 /// # Errors
 /// [`ProtocolError::SameParty`], [`ProtocolError::Mismatch`] naming the first field that differs,
 /// [`ProtocolError::Net`] for a peer that is no such server.
-pub fn greet_maker(
+pub(crate) fn greet_maker(
     ours: &MakerIdentity,
     channel: &mut dyn Channel,
 ) -> Result<MakerIdentity, ProtocolError> {
@@ -138,7 +138,7 @@ fn compare(ours: &MakerIdentity, theirs: &MakerIdentity) -> Result<(), ProtocolE
 
 /// What both must have the same of before any material is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Common {
+pub(crate) struct Common {
     /// The mask of the weights.
     pub mask: WeightMaskId,
     /// The digests of both servers' hints, S0's first.
@@ -151,7 +151,7 @@ pub struct Common {
 ///
 /// # Errors
 /// [`ProtocolError::Mismatch`] naming what differs, [`ProtocolError::Net`].
-pub fn confirm(ours: &Common, channel: &mut dyn Channel) -> Result<(), ProtocolError> {
+pub(crate) fn confirm(ours: &Common, channel: &mut dyn Channel) -> Result<(), ProtocolError> {
     let [first, second] = &ours.hints;
     let bytes = [&ours.mask.as_bytes()[..], first.as_bytes(), second.as_bytes()].concat();
     let theirs = channel.exchange(Tag::Hello, &bytes)?;
@@ -165,7 +165,7 @@ pub fn confirm(ours: &Common, channel: &mut dyn Channel) -> Result<(), ProtocolE
 }
 
 /// What [`ProtocolError::Mismatch`] calls the hints of each server.
-pub const HINTS: [&str; 2] = ["the hints of server 0", "the hints of server 1"];
+pub(crate) const HINTS: [&str; 2] = ["the hints of server 0", "the hints of server 1"];
 
 #[cfg(test)]
 mod tests {

@@ -122,7 +122,7 @@ impl<R: Ring> MaskedWeights<R> {
 
 /// One digest over all of U, or over a half of it. Both servers know all of these, so it may be sent
 /// from one to the other; and to test a guess of the weights takes the guesser X.
-pub fn weights_digest<R: Ring>(weights: &[Vec<R>]) -> Digest {
+pub(crate) fn weights_digest<R: Ring>(weights: &[Vec<R>]) -> Digest {
     let parts = weights.iter().map(|u| *Digest::of(&ring::to_le_bytes(u)).as_bytes());
     Digest::of(&parts.collect::<Vec<_>>().concat())
 }

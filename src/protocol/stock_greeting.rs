@@ -13,7 +13,7 @@ use crate::size::Size;
 use crate::wire::{Channel, Tag};
 
 /// The most sets that a server tells of: its greeting fits the limit of small structures.
-pub const MAX_STOCK: usize = 512;
+pub(crate) const MAX_STOCK: usize = 512;
 
 /// What a server says of the material in its folder; public throughout.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
@@ -43,7 +43,7 @@ pub struct StockedSet {
 
 /// What both servers have, the same at both.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct InCommon {
+pub(crate) struct InCommon {
     /// The sets of the next session, all under one mask, in the order in which they are used: server 0's. None if
     /// the two have no set with a slot left in common.
     pub sets: Vec<TripleSetId>,
@@ -61,7 +61,10 @@ pub struct InCommon {
 /// # Errors
 /// [`ProtocolError::SameParty`], [`ProtocolError::Mismatch`] naming the first field that differs,
 /// [`ProtocolError::Net`] for a peer that is no such server.
-pub fn compare_stock(ours: &Stock, channel: &mut dyn Channel) -> Result<InCommon, ProtocolError> {
+pub(crate) fn compare_stock(
+    ours: &Stock,
+    channel: &mut dyn Channel,
+) -> Result<InCommon, ProtocolError> {
     let greeting = greeting(Purpose::Stock, agreed(ours)?, &small(ours)?);
     channel.send(Tag::Hello, 0, greeting)?;
     let theirs = channel.expect(Tag::Hello)?.payload;

@@ -44,7 +44,7 @@ mod shown;
 mod stop;
 mod threads;
 #[cfg(feature = "train")]
-pub mod training;
+pub(crate) mod training;
 mod verify;
 
 pub use calibrate::{

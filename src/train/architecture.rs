@@ -17,7 +17,7 @@ const GIVEN: [&str; 2] = ["image", "noise"];
 
 /// A kind of network with its sizes.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Architecture {
+pub(crate) enum Architecture {
     /// Dense layers on overlapping patches, tanh between.
     Mlp {
         /// Side of the noisy patch.
@@ -65,7 +65,7 @@ pub enum Architecture {
 
 impl Architecture {
     /// The layers; with a plane of noise levels beside the image or without.
-    pub fn layers(&self, plane: bool, residual: bool) -> Vec<Layer> {
+    pub(crate) fn layers(&self, plane: bool, residual: bool) -> Vec<Layer> {
         let mut layers = match *self {
             Architecture::Mlp { input, output, ref hidden, stride } => {
                 let mut layers = vec![Layer::Patches { size: input, output, stride }];
@@ -114,7 +114,7 @@ impl Architecture {
     }
 
     /// The units that its models take: those that other models of the kind take.
-    pub fn units(&self) -> Normalisation {
+    pub(crate) fn units(&self) -> Normalisation {
         match self {
             Architecture::Mlp { .. } => Normalisation::BURGER,
             _ => Normalisation::UNIT,
@@ -125,7 +125,7 @@ impl Architecture {
     ///
     /// # Errors
     /// [`TrainError::Recipe`] naming the number.
-    pub fn check(&self) -> Result<(), TrainError> {
+    pub(crate) fn check(&self) -> Result<(), TrainError> {
         let fail = |name, found: usize, expected: &str| {
             Err(TrainError::Recipe { name, found: found.to_string(), expected: expected.into() })
         };

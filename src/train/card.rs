@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// The description of a trained model; [`crate::model::Description`] reads it.
 #[derive(Clone, Debug, Serialize)]
-pub struct Card {
+pub(crate) struct Card {
     layers: Vec<Layer>,
     sigma: f64,
     mean_shift: bool,
@@ -18,7 +18,7 @@ pub struct Card {
 
 /// How a model was trained.
 #[derive(Clone, Debug, Serialize)]
-pub struct TrainingRecord {
+pub(crate) struct TrainingRecord {
     /// Everything the weights follow from, beside images and rates.
     pub recipe: Recipe,
     /// Training images, at all scales.
@@ -67,7 +67,7 @@ impl Card {
     /// The description of a model of this recipe, which [`Trainer::described_model`] gives.
     ///
     /// [`Trainer::described_model`]: super::Trainer::described_model
-    pub fn new(recipe: &Recipe, model: &FloatModel) -> Self {
+    pub(crate) fn new(recipe: &Recipe, model: &FloatModel) -> Self {
         Card {
             layers: model.layers(),
             sigma: model.sigma,
@@ -80,7 +80,7 @@ impl Card {
     }
 
     /// The same, saying how the model was trained.
-    pub fn with_training(self, record: TrainingRecord) -> Self {
+    pub(crate) fn with_training(self, record: TrainingRecord) -> Self {
         Card { training: Some(record), ..self }
     }
 
@@ -88,7 +88,7 @@ impl Card {
     ///
     /// # Errors
     /// [`TrainError::Write`].
-    pub fn to_json(&self) -> Result<String, TrainError> {
+    pub(crate) fn to_json(&self) -> Result<String, TrainError> {
         let text = serde_json::to_string_pretty(self);
         text.map(|t| t + "\n").map_err(|e| TrainError::Write(e.to_string()))
     }

@@ -11,7 +11,7 @@ use crate::model::FloatModel;
 ///
 /// A step is [`Learner::forward`], [`Learner::backward`] with the slope of a loss, [`Learner::update`]. The slope by
 /// what went in goes on to the network that made it. On one thread.
-pub struct Learner {
+pub(crate) struct Learner {
     recipe: Recipe,
     state: State,
     ties: Ties,
@@ -32,7 +32,7 @@ impl Learner {
     /// # Errors
     /// As [`Recipe::check`]; [`TrainError::Recipe`] for other units, a mean shift, or a network that is told the
     /// noise.
-    pub fn new(recipe: Recipe) -> Result<Self, TrainError> {
+    pub(crate) fn new(recipe: Recipe) -> Result<Self, TrainError> {
         let state = State::new(&recipe)?;
         let (name, found) = ("the network", recipe.outline()?);
         let expected = "one of (v/255-0.5)/0.2, without mean shift and `noise`".into();
@@ -46,12 +46,12 @@ impl Learner {
     }
 
     /// What is trained.
-    pub fn recipe(&self) -> &Recipe {
+    pub(crate) fn recipe(&self) -> &Recipe {
         &self.recipe
     }
 
     /// Values that it says of a patch.
-    pub fn outputs(&self) -> usize {
+    pub(crate) fn outputs(&self) -> usize {
         self.pass.plan.predicted.len()
     }
 
@@ -63,7 +63,7 @@ impl Learner {
     ///
     /// # Panics
     /// For patches that are not whole, or more of them than a batch: a bug of the caller.
-    pub fn forward(&mut self, patches: &[f32]) -> Result<&[f32], TrainError> {
+    pub(crate) fn forward(&mut self, patches: &[f32]) -> Result<&[f32], TrainError> {
         let pixels = self.pass.plan.extents[IMAGE].values();
         self.patches = patches.len() / pixels;
         assert!(patches.len().is_multiple_of(pixels) && self.patches <= self.recipe.batch);
@@ -91,7 +91,7 @@ impl Learner {
     ///
     /// # Panics
     /// For another number of values than was said: a bug of the caller.
-    pub fn backward(&mut self, slopes: &[f32]) -> Result<&[f32], TrainError> {
+    pub(crate) fn backward(&mut self, slopes: &[f32]) -> Result<&[f32], TrainError> {
         assert_eq!(slopes.len(), self.said.len());
         let residual = self.recipe.is_residual();
         let sign = if residual { -1.0 } else { 1.0 };
@@ -116,7 +116,7 @@ impl Learner {
     ///
     /// # Errors
     /// [`TrainError::Diverged`] if the gradient is not finite; the weights are then those before.
-    pub fn update(&mut self, rate: f64) -> Result<(), TrainError> {
+    pub(crate) fn update(&mut self, rate: f64) -> Result<(), TrainError> {
         let gradient = &mut self.pass.gradient;
         self.ties.gradient(gradient);
         let length = length(gradient);
@@ -131,7 +131,7 @@ impl Learner {
     ///
     /// # Errors
     /// [`TrainError::Model`] if the layers do not form a network.
-    pub fn model(&self) -> Result<FloatModel, TrainError> {
+    pub(crate) fn model(&self) -> Result<FloatModel, TrainError> {
         Ok(self.recipe.description().model(self.state.average.clone())?)
     }
 }

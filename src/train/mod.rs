@@ -36,16 +36,16 @@ mod units;
 mod windows;
 mod worker;
 
-pub use architecture::Architecture;
-pub use card::{Card, CurvePoint, LevelPoint, TrainingRecord};
+pub(crate) use architecture::Architecture;
+pub(crate) use card::{Card, CurvePoint, LevelPoint, TrainingRecord};
 pub use checkpoint::Checkpoint;
-pub use corpus::{Alter, Corpus};
-pub use learner::Learner;
-pub use noise::Noise;
-pub use optimiser::Schedule;
-pub use rounding::Precision;
-pub use state::State;
-pub use trainer::{StepReport, Trainer};
+pub(crate) use corpus::{Alter, Corpus};
+pub(crate) use learner::Learner;
+pub(crate) use noise::Noise;
+pub(crate) use optimiser::Schedule;
+pub(crate) use rounding::Precision;
+pub(crate) use state::State;
+pub(crate) use trainer::{StepReport, Trainer};
 
 use crate::model::{Description, FloatModel, Layer, ModelError, Normalisation, Weights};
 use crate::network::{Continued, LinearShape, Network, NetworkError};

@@ -11,7 +11,7 @@ const EPSILON: f32 = 1e-8;
 
 /// The learning rate over time: a linear rise, then half a cosine to nothing.
 #[derive(Clone, Copy, Debug)]
-pub struct Schedule {
+pub(crate) struct Schedule {
     /// Largest rate.
     pub peak: f64,
     /// Steps of the rise.
@@ -20,7 +20,7 @@ pub struct Schedule {
 
 impl Schedule {
     /// The rate of step number `step`, from 0, when `done` (0 to 1) of all training is over.
-    pub fn rate(&self, step: u64, done: f64) -> f64 {
+    pub(crate) fn rate(&self, step: u64, done: f64) -> f64 {
         let rise = ((step + 1) as f64 / self.warm_up.max(1) as f64).min(1.0);
         let fall = 0.5 * (1.0 + (std::f64::consts::PI * done.clamp(0.0, 1.0)).cos());
         self.peak * rise * fall

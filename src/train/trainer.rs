@@ -11,7 +11,7 @@ use std::thread;
 
 /// What a step found.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct StepReport {
+pub(crate) struct StepReport {
     /// Mean squared error over the batch, in network units.
     pub loss: f64,
     /// Length of the gradient before clipping.
@@ -19,7 +19,7 @@ pub struct StepReport {
 }
 
 /// Recipe, images and state together.
-pub struct Trainer {
+pub(crate) struct Trainer {
     recipe: Recipe,
     corpus: Corpus,
     state: State,
@@ -32,7 +32,7 @@ impl Trainer {
     ///
     /// # Errors
     /// As [`Recipe::check`]; [`TrainError::NoImage`], [`TrainError::Memory`].
-    pub fn new(
+    pub(crate) fn new(
         recipe: Recipe,
         mut corpus: Corpus,
         state: State,
@@ -54,17 +54,17 @@ impl Trainer {
     }
 
     /// What is trained.
-    pub fn recipe(&self) -> &Recipe {
+    pub(crate) fn recipe(&self) -> &Recipe {
         &self.recipe
     }
 
     /// Training images, at all scales, that hold a patch.
-    pub fn images(&self) -> usize {
+    pub(crate) fn images(&self) -> usize {
         self.corpus.len()
     }
 
     /// Where training stands.
-    pub fn state(&self) -> &State {
+    pub(crate) fn state(&self) -> &State {
         &self.state
     }
 
@@ -72,7 +72,7 @@ impl Trainer {
     ///
     /// # Errors
     /// [`TrainError::Diverged`] if the loss is not finite; the weights are then those before.
-    pub fn step(&mut self, rate: f64) -> Result<StepReport, TrainError> {
+    pub(crate) fn step(&mut self, rate: f64) -> Result<StepReport, TrainError> {
         self.corpus.prepare(&self.recipe, self.state.step)?;
         let squared = self.gradients()?;
         let loss = squared / self.outputs() as f64;
@@ -135,7 +135,7 @@ impl Trainer {
     ///
     /// # Errors
     /// [`TrainError::Model`] if the ops do not form a network.
-    pub fn model(&self) -> Result<FloatModel, TrainError> {
+    pub(crate) fn model(&self) -> Result<FloatModel, TrainError> {
         self.model_of(self.recipe.description())
     }
 
@@ -143,7 +143,7 @@ impl Trainer {
     ///
     /// # Errors
     /// As [`Trainer::model`].
-    pub fn described_model(&self) -> Result<FloatModel, TrainError> {
+    pub(crate) fn described_model(&self) -> Result<FloatModel, TrainError> {
         self.model_of(Description { mean_shift: false, ..self.recipe.description() })
     }
 

@@ -33,7 +33,7 @@ const LOCK: &str = "making";
 const MASK_BYTES: usize = 2 * Seed::LEN + 2 * 32;
 
 /// Whose masks they are: one model, one pair of servers, one state folder.
-pub struct MaskStore<'a> {
+pub(crate) struct MaskStore<'a> {
     /// The state folder.
     pub state: &'a Path,
     /// The server whose folder it is.
@@ -57,20 +57,20 @@ pub struct MaskStore<'a> {
 ///     drawn.named(store, other);
 /// }
 /// ```
-pub struct DrawnMask {
+pub(crate) struct DrawnMask {
     weight_mask: Seed,
     hint: Seed,
 }
 
 /// A server's share of a mask: what it is called, and its secrets.
-pub struct KeptMask {
+pub(crate) struct KeptMask {
     name: MaskName,
     weight_mask: Seed,
     hint: Seed,
 }
 
 /// The other server's hints as they were kept.
-pub struct KeptHints {
+pub(crate) struct KeptHints {
     /// The hints.
     pub peer: PeerHints,
     /// The digests of both servers' hints, S0's first.
@@ -82,7 +82,7 @@ impl DrawnMask {
     ///
     /// # Errors
     /// [`FormatError::Random`].
-    pub fn draw(store: &MaskStore<'_>) -> Result<Self, FormatError> {
+    pub(crate) fn draw(store: &MaskStore<'_>) -> Result<Self, FormatError> {
         Ok(Self::of(store, [random_seed()?, random_seed()?]))
     }
 
@@ -101,7 +101,7 @@ impl DrawnMask {
     }
 
     /// The mask of these secrets and of both servers' nonces, S0's first.
-    pub fn named(self, store: &MaskStore<'_>, nonces: [MaskNonce; 2]) -> KeptMask {
+    pub(crate) fn named(self, store: &MaskStore<'_>, nonces: [MaskNonce; 2]) -> KeptMask {
         let DrawnMask { weight_mask, hint } = self;
         KeptMask { name: store.name(nonces), weight_mask, hint }
     }
@@ -109,23 +109,23 @@ impl DrawnMask {
 
 impl KeptMask {
     /// Its public name.
-    pub fn name(&self) -> &MaskName {
+    pub(crate) fn name(&self) -> &MaskName {
         &self.name
     }
 
     /// Its id.
-    pub fn id(&self) -> WeightMaskId {
+    pub(crate) fn id(&self) -> WeightMaskId {
         WeightMaskId::from_bytes(self.name.id)
     }
 
     /// The seed of this server's share of X, for a file of material.
-    pub fn weight_mask(&self) -> Seed {
+    pub(crate) fn weight_mask(&self) -> Seed {
         copy(&self.weight_mask)
     }
 
     /// This server as holder of its share of X. Under another packing of the ops the secrets of the hints are
     /// others: they are derived from it.
-    pub fn holder(&self, party: Party, plan: LinearPlan) -> Holder {
+    pub(crate) fn holder(&self, party: Party, plan: LinearPlan) -> Holder {
         let hint = HintSeed::new(copy(&self.hint));
         Holder::new(party, self.name.clone(), self.weight_mask(), hint, plan)
     }
@@ -137,7 +137,7 @@ fn copy(seed: &Seed) -> Seed {
 
 /// Held while masks are looked for, made and confirmed.
 #[derive(Debug)]
-pub struct MaskLock(#[expect(dead_code, reason = "held for its lock")] File);
+pub(crate) struct MaskLock(#[expect(dead_code, reason = "held for its lock")] File);
 
 impl MaskStore<'_> {
     /// Keeps other processes from drawing masks in this folder meanwhile: two at once could each confirm one,
@@ -145,7 +145,7 @@ impl MaskStore<'_> {
     ///
     /// # Errors
     /// [`FormatError::InUse`] if another process holds it.
-    pub fn lock(&self) -> Result<MaskLock, FormatError> {
+    pub(crate) fn lock(&self) -> Result<MaskLock, FormatError> {
         let path = self.state.join(LOCK);
         let mut options = OpenOptions::new();
         options.create(true).truncate(false).write(true).mode(0o600);
@@ -162,7 +162,7 @@ impl MaskStore<'_> {
     ///
     /// # Errors
     /// [`FormatError`] if the folder cannot be read or a file stays.
-    pub fn find(&self) -> Result<Option<KeptMask>, FormatError> {
+    pub(crate) fn find(&self) -> Result<Option<KeptMask>, FormatError> {
         let mut found: Option<(SystemTime, KeptMask)> = None;
         for path in self.called(MASK)? {
             match self.open(&path)? {
@@ -198,7 +198,7 @@ impl MaskStore<'_> {
     ///
     /// # Errors
     /// [`FormatError`] of the output.
-    pub fn store(&self, mask: &KeptMask) -> Result<(), FormatError> {
+    pub(crate) fn store(&self, mask: &KeptMask) -> Result<(), FormatError> {
         let fields = WeightMask {
             party: self.party,
             weight_mask_id: mask.id(),
@@ -223,14 +223,14 @@ impl MaskStore<'_> {
     ///
     /// # Errors
     /// [`FormatError`] if a file stays.
-    pub fn remove(&self, id: WeightMaskId) -> Result<(), FormatError> {
+    pub(crate) fn remove(&self, id: WeightMaskId) -> Result<(), FormatError> {
         remove(&self.path(HINT, id))?;
         remove(&self.path(MASK, id))
     }
 
     /// The other server's hints under a mask; nothing if they are not there or not usable, since they can be
     /// sent again.
-    pub fn hints(&self, id: WeightMaskId, plan: &LinearPlan) -> Option<KeptHints> {
+    pub(crate) fn hints(&self, id: WeightMaskId, plan: &LinearPlan) -> Option<KeptHints> {
         let file = open_file(self.path(HINT, id)).ok()?;
         if *file.expect::<Hints>().ok()? != self.hint_fields(id, plan) {
             return None;
@@ -253,7 +253,7 @@ impl MaskStore<'_> {
     ///
     /// # Errors
     /// [`FormatError`] of the output.
-    pub fn keep_hints(
+    pub(crate) fn keep_hints(
         &self,
         id: WeightMaskId,
         plan: &LinearPlan,
@@ -377,7 +377,7 @@ fn hint_key(number: usize, piece: &HintPiece) -> ChunkKey {
 }
 
 /// The other server's hints on their way into their file.
-pub struct HintsWriter {
+pub(crate) struct HintsWriter {
     out: EnvelopeWriter<OutputFile>,
     written: usize,
 }
@@ -387,7 +387,7 @@ impl HintsWriter {
     ///
     /// # Errors
     /// [`FormatError`] of the output.
-    pub fn add(&mut self, piece: &HintPiece, bytes: &[u8]) -> Result<(), FormatError> {
+    pub(crate) fn add(&mut self, piece: &HintPiece, bytes: &[u8]) -> Result<(), FormatError> {
         let key = hint_key(self.written, piece);
         self.written += 1;
         self.out.chunk(key, &mut bytes.to_vec())
@@ -397,7 +397,7 @@ impl HintsWriter {
     ///
     /// # Errors
     /// [`FormatError`] of the output.
-    pub fn commit(mut self, digests: &[Digest; 2]) -> Result<(), FormatError> {
+    pub(crate) fn commit(mut self, digests: &[Digest; 2]) -> Result<(), FormatError> {
         let mut bytes: Vec<u8> = digests.iter().flat_map(|d| *d.as_bytes()).collect();
         self.out.chunk(ChunkKey::op(SEED_OP), &mut bytes)?;
         self.out.finish()?.commit()

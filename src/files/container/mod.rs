@@ -5,17 +5,18 @@
 //!
 //! Security: a header is public and authentic, chunks are secret and authentic, in their order and place.
 
-pub mod envelope;
-pub mod header;
+pub(crate) mod envelope;
+pub(crate) mod header;
 mod kind;
-pub mod passphrase;
-pub mod sizes;
-pub mod stream;
+pub(crate) mod passphrase;
+pub(crate) mod sizes;
+pub(crate) mod stream;
 
 pub use envelope::{
     ChunkKey, Content, Envelope, EnvelopeReader, EnvelopeWriter, OpenFrom, SealTo, open_file,
 };
-pub use header::{Body, Cipher, Header};
-pub use kind::Kind;
-pub use passphrase::{AskPassphrase, Passphrase, Stretching, no_passphrase};
+pub use header::{Body, Header};
+pub(crate) use kind::Kind;
+pub(crate) use passphrase::Stretching;
+pub use passphrase::{AskPassphrase, Passphrase, no_passphrase};
 pub(super) use passphrase::{MAX_LANES, MAX_MEMORY_KIB, MAX_PASSES, MIN_LANE_KIB};

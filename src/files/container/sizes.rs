@@ -1,4 +1,4 @@
 //! How long the parts are that sealing adds.
 
 /// The length of a tag.
-pub const TAG_LEN: usize = 16;
+pub(crate) const TAG_LEN: usize = 16;

@@ -135,7 +135,7 @@ impl KeyFolder {
 ///
 /// # Errors
 /// [`FormatError::KeyMismatch`], and those of any file.
-pub fn read_public_key(path: &Path, role: Role) -> Result<PublicKey, FormatError> {
+pub(crate) fn read_public_key(path: &Path, role: Role) -> Result<PublicKey, FormatError> {
     let (file, sender) = open_key::<PublicKeyOf>(path, role, |body| body.role)?;
     let public = PublicKey(*key_bytes(file.in_clear()?)?);
     check_fingerprint(path, sender, public.fingerprint())?;
@@ -174,7 +174,7 @@ pub struct KeyEntry {
 /// # Errors
 /// [`FormatError::Exists`] before anything is written, if a key is there and may not be replaced;
 /// those of [`OutputFile`].
-pub fn generate(
+pub(crate) fn generate(
     dir: &Path,
     roles: &[Role],
     passphrase: Option<&Passphrase>,

@@ -20,7 +20,7 @@ mod record;
 
 pub use count::{Count, Counted};
 pub use error::LedgerError;
-pub use outside::Outside;
+pub(crate) use outside::Outside;
 pub use record::BoundWeights;
 
 use crate::files::busy::{LOCK_PAUSE, LOCK_TRIES};
@@ -72,7 +72,7 @@ pub enum Mark {
 ///
 /// # Errors
 /// [`LedgerError::NoHome`].
-pub fn state_dir_default(server: Fingerprint) -> Result<PathBuf, LedgerError> {
+pub(crate) fn state_dir_default(server: Fingerprint) -> Result<PathBuf, LedgerError> {
     let dirs = etcetera::choose_base_strategy().map_err(|_| LedgerError::NoHome)?;
     let base = dirs.state_dir().unwrap_or_else(|| dirs.data_dir());
     Ok(base.join("ppdenoise").join(server.to_string()))

@@ -13,7 +13,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// The ledger outside: of a user beside its key, of a cloud the same one for all of its users.
-pub type Outside = Arc<Mutex<Ledger>>;
+pub(crate) type Outside = Arc<Mutex<Ledger>>;
 
 /// The ledger outside, under its lock.
 pub(super) type Other<'o> = (&'o mut Ledger, Tail);

@@ -23,7 +23,7 @@ const PIECE: usize = 1 << 20;
 const PROBE: u64 = 4096;
 
 /// A part of a file that is erased as one.
-pub struct Part {
+pub(crate) struct Part {
     /// From where to where it stands; reads as zeros once the disk has its space again.
     pub place: Range<u64>,
     /// What of it is overwritten, each range by itself.
@@ -31,7 +31,7 @@ pub struct Part {
 }
 
 /// What was erased of a file.
-pub struct Erased {
+pub(crate) struct Erased {
     /// Parts of which something was still there.
     pub parts: u64,
     /// Bytes that were overwritten.
@@ -44,7 +44,7 @@ pub struct Erased {
 ///
 /// # Errors
 /// What the operating system says; some of the parts may be overwritten then, and a second call does the others.
-pub fn erase_parts(file: &File, parts: impl Iterator<Item = Part>) -> io::Result<Erased> {
+pub(crate) fn erase_parts(file: &File, parts: impl Iterator<Item = Part>) -> io::Result<Erased> {
     let (mut ranges, mut places) = (Vec::new(), Vec::new());
     for Part { place, secrets } in parts {
         let before = ranges.len();
@@ -87,7 +87,7 @@ fn overwrite(file: &File, ranges: &[Range<u64>]) -> io::Result<()> {
 ///
 /// # Errors
 /// What the operating system says.
-pub fn is_overwritten(file: &File, range: &Range<u64>) -> io::Result<bool> {
+pub(crate) fn is_overwritten(file: &File, range: &Range<u64>) -> io::Result<bool> {
     let probe = probe(range);
     let mut bytes = vec![0; (probe.end - probe.start) as usize];
     file.read_exact_at(&mut bytes, probe.start)?;
@@ -101,7 +101,11 @@ pub fn is_overwritten(file: &File, range: &Range<u64>) -> io::Result<bool> {
 /// # Errors
 /// [`FormatError::InUse`] if the folder stays locked, or what the operating system says; the range
 /// may be overwritten then.
-pub fn take(path: &Path, file: &File, range: &Range<u64>) -> Result<Option<Vec<u8>>, FormatError> {
+pub(crate) fn take(
+    path: &Path,
+    file: &File,
+    range: &Range<u64>,
+) -> Result<Option<Vec<u8>>, FormatError> {
     let failed = |err| FormatError::io(path, TAKE, err);
     let _alone = lock_folder(path)?;
     let mut bytes = vec![0; (range.end - range.start) as usize];
@@ -147,7 +151,7 @@ fn give_back(_: &File, _: &Range<u64>) -> bool {
 ///
 /// # Errors
 /// [`FormatError`]; the file may be overwritten and still be there.
-pub fn destroy(path: &Path) -> Result<(), FormatError> {
+pub(crate) fn destroy(path: &Path) -> Result<(), FormatError> {
     let failed = |err| FormatError::io(path, "erase", err);
     let file = OpenOptions::new().write(true).open(path).map_err(failed)?;
     let len = file.metadata().map_err(failed)?.len();

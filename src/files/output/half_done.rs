@@ -12,7 +12,8 @@ static HALF_DONE: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
 
 /// Before the process ends with work under way: waits for outputs that are getting their names,
 /// lets no other get one, and removes what is half done.
-pub fn abandon_all() {
+#[cfg(feature = "cli")]
+pub(crate) fn abandon_all() {
     // Never unlocked again.
     std::mem::forget(naming());
     for path in lock(&HALF_DONE).iter() {
@@ -28,7 +29,7 @@ pub(in crate::files) fn naming() -> MutexGuard<'static, ()> {
 /// A file with a name that is not to be kept if a signal ends the process before this value is
 /// dropped.
 #[derive(Debug)]
-pub struct HalfDone(Place);
+pub(crate) struct HalfDone(Place);
 
 impl HalfDone {
     /// Tells of the file, which this process made.
@@ -38,7 +39,7 @@ impl HalfDone {
     }
 
     /// Removes the file at once: the rest of its set cannot be made.
-    pub fn remove(self) {
+    pub(crate) fn remove(self) {
         match &self.0 {
             // What cannot be removed stays, as after a kill.
             Place::Disk(path) => drop(std::fs::remove_file(path)),

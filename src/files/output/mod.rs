@@ -1,7 +1,7 @@
 //! Output files that are complete or not there.
 
-pub mod erase;
-pub mod half_done;
+pub(crate) mod erase;
+pub(crate) mod half_done;
 mod unfinished;
 pub(crate) mod words;
 
@@ -161,7 +161,7 @@ impl OutputFile {
 ///
 /// # Errors
 /// As [`OutputFile::commit`]; the outputs before the one that failed keep their names.
-pub fn commit_all(outs: impl IntoIterator<Item = OutputFile>) -> Result<(), FormatError> {
+pub(crate) fn commit_all(outs: impl IntoIterator<Item = OutputFile>) -> Result<(), FormatError> {
     commit(outs, |_| ())
 }
 
@@ -170,7 +170,7 @@ pub fn commit_all(outs: impl IntoIterator<Item = OutputFile>) -> Result<(), Form
 ///
 /// # Errors
 /// As [`commit_all`].
-pub fn commit_part(
+pub(crate) fn commit_part(
     outs: impl IntoIterator<Item = OutputFile>,
     half_done: &mut Vec<HalfDone>,
 ) -> Result<(), FormatError> {
@@ -221,7 +221,7 @@ impl Write for OutputFile {
 ///
 /// # Errors
 /// [`FormatError::SameFile`].
-pub fn ensure_not_input<I: Clone + Into<Place>>(
+pub(crate) fn ensure_not_input<I: Clone + Into<Place>>(
     output: impl Into<Place>,
     inputs: &[I],
 ) -> Result<(), FormatError> {
@@ -247,7 +247,7 @@ pub fn ensure_not_input<I: Clone + Into<Place>>(
 ///
 /// # Errors
 /// What the operating system says.
-pub fn free_space(path: &Path) -> Result<u64, FormatError> {
+pub(crate) fn free_space(path: &Path) -> Result<u64, FormatError> {
     let place = if path.exists() { path.to_owned() } else { folder_of(path) };
     let stat = rustix::fs::statvfs(&place)
         .map_err(|err| FormatError::io(&place, "ask for the free space of", err.into()))?;
@@ -258,7 +258,7 @@ pub fn free_space(path: &Path) -> Result<u64, FormatError> {
 ///
 /// # Errors
 /// [`FormatError::NoSpace`]; as [`free_space`].
-pub fn ensure_space(path: &Path, needed: u64) -> Result<(), FormatError> {
+pub(crate) fn ensure_space(path: &Path, needed: u64) -> Result<(), FormatError> {
     let free = free_space(path)?;
     if free < needed {
         return Err(FormatError::NoSpace { file: path.to_owned(), needed, free });

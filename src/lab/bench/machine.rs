@@ -5,7 +5,7 @@ use serde::Serialize;
 
 /// What figures depend on.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
-pub struct Machine {
+pub(crate) struct Machine {
     /// Name of the processor; null if the platform does not tell it.
     pub cpu: Option<String>,
     /// Logical cores that the process may use.
@@ -20,7 +20,7 @@ pub struct Machine {
 
 impl Machine {
     /// This machine, now.
-    pub fn this() -> Self {
+    pub(crate) fn this() -> Self {
         let read = |path| std::fs::read_to_string(path).ok();
         let cpu = read("/proc/cpuinfo").and_then(|text| {
             let line = text.lines().find_map(|l| l.strip_prefix("model name"))?;

@@ -12,12 +12,12 @@ mod price;
 mod run;
 mod subject;
 
-pub use atomic::{Operation, operations};
-pub use kernels::{Rate, kernel_rates};
-pub use machine::Machine;
-pub use price::Price;
-pub use run::{Difference, MadeRun, Parts, Run, ServerRun, Step};
-pub use subject::{Model, ModelOrigin};
+pub(crate) use atomic::{Operation, operations};
+pub(crate) use kernels::{Rate, kernel_rates};
+pub(crate) use machine::Machine;
+pub(crate) use price::Price;
+pub(crate) use run::{Parts, Run};
+pub(crate) use subject::{Model, ModelOrigin};
 
 use super::error::LabError;
 use super::observer::Observer;
@@ -35,7 +35,7 @@ use subject::Subject;
 
 /// What is to be measured.
 #[derive(Clone, Debug)]
-pub struct Request {
+pub(crate) struct Request {
     /// The parts.
     pub sections: Vec<Section>,
     /// Of the runs.
@@ -69,7 +69,7 @@ pub struct Request {
 
 /// A part of what can be measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Section {
+pub(crate) enum Section {
     /// Inner loops.
     Kernels,
     /// The operations of the paper's Table 4.
@@ -82,13 +82,13 @@ pub enum Section {
 
 impl Section {
     /// Every part.
-    pub const ALL: [Section; 4] =
+    pub(crate) const ALL: [Section; 4] =
         [Section::Kernels, Section::Atomic, Section::Patch, Section::Image];
 }
 
 /// What was measured. A section that was not asked for is null, or an empty list of runs.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
-pub struct Report {
+pub(crate) struct Report {
     /// Version of ppdenoise.
     pub version: &'static str,
     /// The machine.
@@ -107,7 +107,7 @@ pub struct Report {
 
 /// Compute threads.
 #[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
-pub struct Threads {
+pub(crate) struct Threads {
     /// Threads of each server.
     pub server: usize,
     /// Threads of everything else.
@@ -116,7 +116,7 @@ pub struct Threads {
 
 /// A part of the report that is done.
 #[derive(Clone, Copy, Debug)]
-pub enum Found<'a> {
+pub(crate) enum Found<'a> {
     /// This machine, before anything is measured.
     Machine(&'a Machine),
     /// Inner loops.
@@ -136,7 +136,7 @@ pub enum Found<'a> {
 /// # Errors
 /// [`LabError::NoWork`], [`LabError::NoSpace`], [`LabError::TooManyPatches`], what is wrong with a model or
 /// size; [`LabError::Step`] for a process that fails; what `found` returns.
-pub fn run<E: From<LabError>>(
+pub(crate) fn run<E: From<LabError>>(
     request: &Request,
     observer: &mut dyn Observer,
     mut found: impl FnMut(Found<'_>) -> Result<(), E>,
@@ -198,7 +198,7 @@ pub(super) fn one_thread<T: Send>(measure: impl FnOnce() -> T + Send) -> Result<
 
 /// How much is measured.
 #[derive(Clone, Copy, Debug)]
-pub struct Effort {
+pub(crate) struct Effort {
     /// Passes of which the median is taken.
     passes: usize,
     /// Elements of the cheap operations.
@@ -213,7 +213,7 @@ pub struct Effort {
 
 impl Effort {
     /// What the figures in the documentation are measured with.
-    pub const FULL: Effort = Effort {
+    pub(crate) const FULL: Effort = Effort {
         passes: 9,
         elements: 1 << 18,
         patches: 64,
@@ -222,7 +222,7 @@ impl Effort {
     };
 
     /// Runs everything once, for tests.
-    pub const QUICK: Effort =
+    pub(crate) const QUICK: Effort =
         Effort { passes: 1, elements: 1 << 10, patches: 1, literal: 32, product: [64, 48, 16] };
 }
 

@@ -10,7 +10,7 @@ const COUNTS: usize = 3;
 
 /// Prices that explain the times of some runs.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
-pub struct Price {
+pub(crate) struct Price {
     /// Engine of the runs, of which there are at least three.
     pub engine: &'static str,
     /// `online`, or `offline`: the time that a dealer or the slower server takes to make the

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 /// One image through every role's own process, and beside it the same network in this one.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
-pub struct Run {
+pub(crate) struct Run {
     /// `patch` or `image`.
     pub section: &'static str,
     /// Name of the model.
@@ -82,7 +82,7 @@ pub struct Run {
 
 /// Material that the two servers made themselves.
 #[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
-pub struct MadeRun {
+pub(crate) struct MadeRun {
     /// Seconds of the slower server, hints included.
     pub seconds: f64,
     /// Bytes of both directions together, hints included.
@@ -95,7 +95,7 @@ pub struct MadeRun {
 
 /// A subcommand.
 #[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
-pub struct Step {
+pub(crate) struct Step {
     /// `setup`, `offline` or `receiver`.
     pub phase: &'static str,
     /// The command.
@@ -110,7 +110,7 @@ pub struct Step {
 
 /// Where a short command's time goes.
 #[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
-pub struct Parts {
+pub(crate) struct Parts {
     /// Seconds from the start of the process to its end, as its parent sees it.
     pub seconds: f64,
     /// Of these: starting and ending the process.
@@ -123,7 +123,7 @@ pub struct Parts {
 
 /// What a server tells.
 #[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
-pub struct ServerRun {
+pub(crate) struct ServerRun {
     /// Handshake, opening of the masked weights, packing.
     pub setup: Phase,
     /// From the agreement on the slot to the finished result.
@@ -134,7 +134,7 @@ pub struct ServerRun {
 
 /// Between two images, in grey levels.
 #[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
-pub struct Difference {
+pub(crate) struct Difference {
     /// Mean difference in grey levels.
     pub mean: f64,
     /// Largest difference in grey levels.

@@ -23,7 +23,7 @@ const DEFAULT_PATCHES_PAPER: usize = 512;
 
 /// A model that is measured.
 #[derive(Clone, Debug)]
-pub struct Model {
+pub(crate) struct Model {
     /// As it was asked for.
     pub name: String,
     /// Where its weights are.
@@ -34,7 +34,7 @@ pub struct Model {
 
 /// Where the weights of a model are.
 #[derive(Clone, Debug)]
-pub enum ModelOrigin {
+pub(crate) enum ModelOrigin {
     /// In a file.
     File(PathBuf),
     /// In memory: random, of the paper's sizes. They are written for the model owner.
@@ -46,7 +46,7 @@ impl Model {
     ///
     /// # Errors
     /// [`LabError::Model`] for a stride that leaves pixels out.
-    pub fn paper(name: &str, stride: Option<usize>) -> Result<Model, LabError> {
+    pub(crate) fn paper(name: &str, stride: Option<usize>) -> Result<Model, LabError> {
         let own = FloatModel::paper_size();
         let float = match stride {
             Some(stride) => own.with_stride(stride)?,

@@ -12,13 +12,13 @@ pub(super) const MODEL: &[u8] = include_bytes!("../../../fixtures/models/tiny-9-
 /// What stands in a report for the model.
 pub(super) const MODEL_NAME: &str = "tiny-9-5-24.npz (embedded)";
 /// What stands in a report for the image.
-pub const IMAGE_NAME: &str = "camera-128.png (embedded)";
+pub(crate) const IMAGE_NAME: &str = "camera-128.png (embedded)";
 
 /// A small picture, 128x128.
 ///
 /// # Errors
 /// None but a bug's.
-pub fn image() -> Result<GreyImage, ImageError> {
+pub(crate) fn image() -> Result<GreyImage, ImageError> {
     ImageFormat::Png.decode(IMAGE)?.into_grey()
 }
 
@@ -26,7 +26,7 @@ pub fn image() -> Result<GreyImage, ImageError> {
 ///
 /// # Errors
 /// None but a bug's.
-pub fn model() -> Result<FloatModel, ModelError> {
+pub(crate) fn model() -> Result<FloatModel, ModelError> {
     load_npz(Cursor::new(MODEL), None)
 }
 

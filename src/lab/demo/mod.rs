@@ -3,7 +3,7 @@
 mod embedded;
 mod pictured;
 
-pub use embedded::{
+pub(crate) use embedded::{
     IMAGE_NAME as EMBEDDED_IMAGE_NAME, image as embedded_image, model as embedded_model,
 };
 
@@ -34,7 +34,7 @@ const WITHOUT_DEALER: [Role; 5] =
 
 /// What is to be shown.
 #[derive(Clone, Debug)]
-pub struct Request {
+pub(crate) struct Request {
     /// The clean image's name, for readers.
     pub name: String,
     /// The clean image.
@@ -67,7 +67,7 @@ pub struct Request {
 
 /// A model of the demonstration.
 #[derive(Clone, Debug)]
-pub enum DemoModel {
+pub(crate) enum DemoModel {
     /// In a file.
     File(PathBuf),
     /// The tiny one within this program.
@@ -76,7 +76,7 @@ pub enum DemoModel {
 
 /// What was shown.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
-pub struct Report {
+pub(crate) struct Report {
     /// Name of the picture.
     pub image: String,
     /// Name of the model.
@@ -114,7 +114,7 @@ pub struct Report {
 
 /// What a role took for a phase.
 #[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
-pub struct PhaseRow {
+pub(crate) struct PhaseRow {
     /// Name of the phase.
     pub phase: &'static str,
     /// The party that works.
@@ -134,7 +134,7 @@ pub struct PhaseRow {
 /// # Errors
 /// [`LabError::Foreign`] if the place of its folder is taken, [`LabError::Step`] for a role that fails, pictures
 /// that cannot be written.
-pub fn run(request: &Request, observer: &mut dyn Observer) -> Result<Report, LabError> {
+pub(crate) fn run(request: &Request, observer: &mut dyn Observer) -> Result<Report, LabError> {
     let work = request.out.join("work");
     fresh_work(&work)?;
     let shown = Demonstration::new(request, &work).and_then(|demo| demo.run(observer));

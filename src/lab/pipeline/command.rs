@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 /// A model and how it becomes integers.
 #[derive(Clone, Debug)]
-pub struct Denoiser {
+pub(crate) struct Denoiser {
     /// The model's file.
     pub file: PathBuf,
     /// Pixels between patches; the model's own if not given.
@@ -22,7 +22,7 @@ pub struct Denoiser {
 
 /// A step of one role.
 #[derive(Clone, Debug)]
-pub enum Command<'a> {
+pub(crate) enum Command<'a> {
     /// Adds Gaussian noise to an image.
     AddNoise {
         /// The clean image.
@@ -84,7 +84,7 @@ pub enum Command<'a> {
 
 /// A step of both servers together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Joint {
+pub(crate) enum Joint {
     /// Make the material of one image of so many rows and columns.
     Make(Size),
     /// Compute ahead of time what can be, each on its own.

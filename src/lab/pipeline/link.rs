@@ -14,7 +14,7 @@ const IN_FLIGHT: usize = 4096;
 
 /// What the link adds.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Link {
+pub(crate) struct Link {
     /// The round trip; each direction takes half of it.
     pub round_trip: Duration,
     /// Bits a second in each direction; unlimited if there is none.

@@ -5,13 +5,13 @@ mod command;
 mod link;
 mod process;
 mod report;
-pub mod tied;
+pub(crate) mod tied;
 mod work;
 
 pub(crate) use command::quantise_flags;
-pub use command::{Command, Denoiser, Joint};
-pub use link::Link;
-pub use report::Phase;
+pub(crate) use command::{Command, Denoiser, Joint};
+pub(crate) use link::Link;
+pub(crate) use report::Phase;
 pub(super) use report::{Made, Prepared, Reconstructed, Served, Shared};
 pub(super) use work::{fresh_work, remove_work, temporary_work};
 
@@ -32,7 +32,7 @@ use std::time::Instant;
 
 /// Runs subcommands of this program. By convention the folder holds keys/, model.pub, and .s0 and
 /// .s1 of model, img, trip and den.
-pub struct Pipeline {
+pub(crate) struct Pipeline {
     program: PathBuf,
     work: PathBuf,
 }
@@ -57,7 +57,7 @@ impl Pipeline {
     ///
     /// # Errors
     /// [`LabError::Program`].
-    pub fn new(work: &Path) -> Result<Self, LabError> {
+    pub(crate) fn new(work: &Path) -> Result<Self, LabError> {
         let program = std::env::current_exe().map_err(LabError::Program)?;
         Ok(Pipeline { program, work: work.to_path_buf() })
     }
@@ -105,7 +105,7 @@ impl Pipeline {
     ///
     /// # Errors
     /// [`LabError::Start`], [`LabError::Step`].
-    pub fn share_model(&self, denoiser: &Denoiser) -> Result<(), LabError> {
+    pub(crate) fn share_model(&self, denoiser: &Denoiser) -> Result<(), LabError> {
         self.run(&Command::Keygen { roles: &[] })?;
         self.run(&Command::ShareModel { denoiser })?;
         Ok(())
@@ -116,7 +116,7 @@ impl Pipeline {
     ///
     /// # Errors
     /// [`LabError::Start`], [`LabError::Step`], [`LabError::Report`]; files that cannot be written.
-    pub fn denoise(
+    pub(crate) fn denoise(
         &self,
         noisy: &GreyImage,
         sigma: f64,

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 /// Time and traffic of a phase, as a server tells it.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, JsonSchema, Deserialize)]
-pub struct Phase {
+pub(crate) struct Phase {
     /// Seconds that it took.
     pub seconds: f64,
     /// Bytes sent to the other server.
@@ -18,7 +18,7 @@ pub struct Phase {
 
 impl Phase {
     /// Sent and received: a server's traffic need not be symmetric, with gc S1 sends the tables.
-    pub fn both_directions(&self) -> u64 {
+    pub(crate) fn both_directions(&self) -> u64 {
         self.bytes_sent + self.bytes_received
     }
 }

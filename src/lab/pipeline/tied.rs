@@ -15,16 +15,16 @@ struct Tied {
 }
 
 /// All that is tied to this process. While it is held nothing more can be.
-pub struct Seized(MutexGuard<'static, Tied>);
+pub(crate) struct Seized(MutexGuard<'static, Tied>);
 
 /// Takes hold of all that is tied to this process, at its end.
-pub fn seize() -> Seized {
+pub(crate) fn seize() -> Seized {
     Seized(lock(&TIED))
 }
 
 impl Seized {
     /// Kills the child processes.
-    pub fn kill(&self) {
+    pub(crate) fn kill(&self) {
         for child in &self.0.children {
             // One that has ended already stays as it is.
             let _ = lock(child).kill();
@@ -32,7 +32,7 @@ impl Seized {
     }
 
     /// Removes the folders; those that are still there.
-    pub fn remove_folders(&self) -> Vec<PathBuf> {
+    pub(crate) fn remove_folders(&self) -> Vec<PathBuf> {
         // A thread may have written to a folder between two looks.
         let gone = |folder: &PathBuf| {
             (0..3).any(|_| std::fs::remove_dir_all(folder).is_ok() || !folder.exists())

@@ -30,7 +30,7 @@ type Context<'a, 'b> = ChartContext<'a, BitMapBackend<'b>, Cartesian2d<Scale, Sc
 ///
 /// # Errors
 /// [`PlotError`] if an axis has no extent or a chart does not fit.
-pub fn draw(charts: &[Chart], size: Size) -> Result<Picture, PlotError> {
+pub(crate) fn draw(charts: &[Chart], size: Size) -> Result<Picture, PlotError> {
     for axis in charts.iter().flat_map(|c| [&c.x, &c.y]) {
         if !(axis.low.is_finite() && axis.high.is_finite() && axis.low < axis.high) {
             return Err(PlotError::Axis { label: axis.label.clone() });
@@ -77,7 +77,6 @@ fn draw_one(canvas: &Canvas<'_>, chart: &Chart) -> Result<(), PlotError> {
         draw_series(&mut context, series)?;
     }
     let position = match chart.legend {
-        Corner::TopLeft => SeriesLabelPosition::UpperLeft,
         Corner::TopRight => SeriesLabelPosition::UpperRight,
         Corner::BottomRight => SeriesLabelPosition::LowerRight,
     };

@@ -5,13 +5,13 @@
 
 mod draw;
 
-pub use draw::draw;
+pub(crate) use draw::draw;
 
 use super::lettering::LetteringError;
 
 /// One chart.
 #[derive(Clone, Debug)]
-pub struct Chart {
+pub(crate) struct Chart {
     /// Above it.
     pub title: String,
     /// Left to right.
@@ -27,7 +27,7 @@ pub struct Chart {
 /// An axis. Data and limits are in units of the axis: for [`Ticks::Log`] these are powers of ten,
 /// for [`Ticks::Names`] the index of the name.
 #[derive(Clone, Debug)]
-pub struct Axis {
+pub(crate) struct Axis {
     /// What it shows, with its unit.
     pub label: String,
     /// The smallest value shown.
@@ -40,7 +40,7 @@ pub struct Axis {
 
 /// The labels of an axis.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Ticks {
+pub(crate) enum Ticks {
     /// Numbers with so many decimals.
     Numbers(usize),
     /// Values are decimal logarithms; the labels are powers of ten.
@@ -51,12 +51,12 @@ pub enum Ticks {
 
 impl Axis {
     /// A linear axis.
-    pub fn numbers(label: &str, low: f64, high: f64, decimals: usize) -> Axis {
+    pub(crate) fn numbers(label: &str, low: f64, high: f64, decimals: usize) -> Axis {
         Axis { label: label.into(), low, high, ticks: Ticks::Numbers(decimals) }
     }
 
     /// A linear axis that holds all of `values` with a margin of a twentieth.
-    pub fn around(label: &str, values: impl Iterator<Item = f64>, decimals: usize) -> Axis {
+    pub(crate) fn around(label: &str, values: impl Iterator<Item = f64>, decimals: usize) -> Axis {
         let (low, high) = values
             .filter(|v| v.is_finite())
             .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| (low.min(v), high.max(v)));
@@ -66,13 +66,13 @@ impl Axis {
     }
 
     /// An axis with a name at every whole number.
-    pub fn names(label: &str, names: Vec<String>) -> Axis {
+    pub(crate) fn names(label: &str, names: Vec<String>) -> Axis {
         let high = names.len() as f64 - 0.5;
         Axis { label: label.into(), low: -0.5, high, ticks: Ticks::Names(names) }
     }
 
     /// A logarithmic axis from 10^`low` to 10^`high`.
-    pub fn log(label: &str, low: f64, high: f64) -> Axis {
+    pub(crate) fn log(label: &str, low: f64, high: f64) -> Axis {
         Axis { label: label.into(), low, high, ticks: Ticks::Log }
     }
 
@@ -96,7 +96,7 @@ impl Axis {
 
 /// Points, and how they look.
 #[derive(Clone, Debug)]
-pub struct Series {
+pub(crate) struct Series {
     /// In the legend; empty for none.
     pub name: String,
     /// In units of the axes, in drawing order; points that are not finite are left out.
@@ -111,7 +111,7 @@ pub struct Series {
 
 /// How points are joined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Line {
+pub(crate) enum Line {
     /// Not at all.
     None,
     /// A thin line.
@@ -126,7 +126,7 @@ pub enum Line {
 
 /// What stands at a point.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mark {
+pub(crate) enum Mark {
     /// Nothing.
     None,
     /// A filled disc.
@@ -141,9 +141,7 @@ pub enum Mark {
 
 /// Where the legend is in the plot, away from the data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Corner {
-    /// Top left.
-    TopLeft,
+pub(crate) enum Corner {
     /// Top right.
     TopRight,
     /// Bottom right.
@@ -151,13 +149,13 @@ pub enum Corner {
 }
 
 /// Red, green, blue: the colours that Okabe and Ito chose for every kind of eye, from dark to light.
-pub const COLOURS: [[u8; 3]; 6] =
+pub(crate) const COLOURS: [[u8; 3]; 6] =
     [[0, 0, 0], [0, 90, 160], [200, 80, 0], [0, 158, 115], [86, 170, 233], [225, 155, 0]];
 
 /// Why a chart cannot be drawn.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum PlotError {
+pub(crate) enum PlotError {
     /// An axis whose limits are not two finite numbers in order.
     #[error("the axis `{label}` has no extent")]
     Axis {

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 /// A clean image.
 #[derive(Clone, Debug)]
-pub struct CleanImage {
+pub(crate) struct CleanImage {
     /// For people and files.
     pub name: String,
     /// Its pixels.
@@ -18,7 +18,7 @@ pub struct CleanImage {
 
 /// A model and its file.
 #[derive(Clone, Debug)]
-pub struct Trained {
+pub(crate) struct Trained {
     /// The file, for the model owner.
     pub file: PathBuf,
     /// What is in it, at the stride that was asked for.

@@ -14,7 +14,7 @@ mod row;
 mod table;
 mod tables;
 
-pub use input::{CleanImage, Trained};
+pub(crate) use input::{CleanImage, Trained};
 
 use super::bench::{Effort, Machine, one_thread, operations};
 use super::error::{LabError, io_error};
@@ -35,14 +35,14 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 /// Images that the networks of [`Target::Alternatives`] are trained on, at most.
-pub const TRAINING_IMAGES: usize = 240;
+pub(crate) const TRAINING_IMAGES: usize = 240;
 
 /// Sides of the images of a quick run.
 const QUICK_SIDE: usize = 128;
 
 /// What is to be made, and of what.
 #[derive(Clone, Debug)]
-pub struct Request {
+pub(crate) struct Request {
     /// In this order.
     pub targets: Vec<Target>,
     /// Clean images; all of them.
@@ -68,6 +68,10 @@ pub struct Request {
     /// Who makes the material of the rows that two servers compute.
     pub material: Origin,
     /// What the networks of [`Target::Alternatives`] are trained on; nothing else needs any.
+    #[cfg_attr(
+        not(feature = "train"),
+        expect(dead_code, reason = "without it the target is refused")
+    )]
     pub training: Vec<GreyImage>,
     /// In little time: the middle of every fourth image, a rough Table 4.
     pub quick: bool,
@@ -75,7 +79,7 @@ pub struct Request {
 
 /// A table or figure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Target {
+pub(crate) enum Target {
     /// PSNR and SSIM of each image.
     Table2,
     /// Their averages.
@@ -96,7 +100,7 @@ pub enum Target {
 
 impl Target {
     /// Every target.
-    pub const ALL: [Target; 8] = [
+    pub(crate) const ALL: [Target; 8] = [
         Target::Table2,
         Target::Table3,
         Target::Table4,
@@ -108,7 +112,7 @@ impl Target {
     ];
 
     /// Its name on the command line and of its files.
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Target::Table2 => "table2",
             Target::Table3 => "table3",
@@ -124,7 +128,7 @@ impl Target {
 
 /// What was made of the paper's tables and figures.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
-pub struct Report {
+pub(crate) struct Report {
     /// What was made, target after target.
     pub targets: Vec<Written>,
     /// Seconds for all of it.
@@ -133,7 +137,7 @@ pub struct Report {
 
 /// The files of a target.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
-pub struct Written {
+pub(crate) struct Written {
     /// The target: table2, fig2, and so on.
     pub target: &'static str,
     /// The files that were written: Markdown, CSV, pictures.
@@ -159,7 +163,7 @@ struct Page {
 /// Before any work: images that do not suit a model, [`LabError::NoTrainer`], training images that
 /// are too small, [`LabError::Results`], [`LabError::Busy`], [`LabError::Foreign`]. Later: [`LabError::Unfit`],
 /// [`LabError::Step`] for a process that fails, what `written` returns.
-pub fn run<E: From<LabError>>(
+pub(crate) fn run<E: From<LabError>>(
     request: &Request,
     observer: &mut dyn Observer,
     mut written: impl FnMut(&Written) -> Result<(), E>,

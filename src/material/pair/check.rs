@@ -6,7 +6,7 @@ use crate::numbers::fixed::low_mask;
 use crate::numbers::ring::Ring;
 
 /// Both servers' shares of a block of lookups, with those of m and m'; never of one that is used.
-pub struct OpenedLookups<'a, R: Ring> {
+pub(crate) struct OpenedLookups<'a, R: Ring> {
     /// The shares, S0's first.
     pub shares: [&'a LookupShares<R>; 2],
     /// m and m' of both servers.
@@ -15,7 +15,7 @@ pub struct OpenedLookups<'a, R: Ring> {
 
 impl<R: Ring> OpenedLookups<'_, R> {
     /// The first relation of docs/protocols.md that a lookup breaks, if one does.
-    pub fn fault(&self, shape: Shape) -> Option<&'static str> {
+    pub(crate) fn fault(&self, shape: Shape) -> Option<&'static str> {
         (0..self.shares[0].rho.len()).find_map(|i| self.fault_at(shape, i))
     }
 
@@ -44,7 +44,7 @@ impl<R: Ring> OpenedLookups<'_, R> {
 }
 
 /// Whether the shares of a^2 add up to the squares of the sums of the shares of a.
-pub fn squares_fit<R: Ring>(roots: [&[R]; 2], squares: [&[R]; 2]) -> bool {
+pub(crate) fn squares_fit<R: Ring>(roots: [&[R]; 2], squares: [&[R]; 2]) -> bool {
     (0..roots[0].len()).all(|i| {
         let a = roots[0][i].add(roots[1][i]);
         squares[0][i].add(squares[1][i]) == a.mul(a)

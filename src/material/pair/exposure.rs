@@ -19,7 +19,7 @@ const DIVERGENCE: f64 = 1.6;
 /// What a user's view of one image differs by from that of exact products under the same noise: the bound of the
 /// Kullback-Leibler divergence, in nats.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Exposure {
+pub(crate) struct Exposure {
     /// Infinite for a model that was shared without such noise.
     pub divergence: f64,
 }
@@ -29,7 +29,11 @@ impl Exposure {
     ///
     /// # Errors
     /// [`NetworkError`] for a size that the model does not take.
-    pub fn of(public: &PublicModel, size: Size, profile: Profile) -> Result<Self, NetworkError> {
+    pub(crate) fn of(
+        public: &PublicModel,
+        size: Size,
+        profile: Profile,
+    ) -> Result<Self, NetworkError> {
         let network = &public.network;
         let mut divergence = 0.0;
         for grid in &network.grids(size)? {
@@ -50,13 +54,14 @@ impl Exposure {
 
     /// Images of this size until the advantage of whoever sees them may come to 2^-bits: by Pinsker's inequality it is at
     /// most the root of half of the sum of their divergences.
-    pub fn images(&self, bits: u32) -> f64 {
+    #[cfg(test)]
+    pub(crate) fn images(&self, bits: u32) -> f64 {
         divergence_of(bits) / self.divergence
     }
 }
 
 /// The sum of divergences that keeps the advantage below 2^-bits.
-pub fn divergence_of(bits: u32) -> f64 {
+pub(crate) fn divergence_of(bits: u32) -> f64 {
     (1.0 - 2.0 * f64::from(bits)).exp2()
 }
 

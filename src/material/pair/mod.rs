@@ -12,13 +12,13 @@
 
 mod check;
 mod exposure;
-pub mod linear;
-pub mod lookup;
-pub mod relu;
-pub mod square;
+pub(crate) mod linear;
+pub(crate) mod lookup;
+pub(crate) mod relu;
+pub(crate) mod square;
 
-pub use check::{OpenedLookups, squares_fit};
-pub use exposure::{Exposure, divergence_of};
+pub(crate) use check::{OpenedLookups, squares_fit};
+pub(crate) use exposure::{Exposure, divergence_of};
 
 use crate::crypto::garble::hash::Hasher;
 use crate::crypto::garble::{Delta, MAX_BATCH};
@@ -26,13 +26,13 @@ use crate::ids::Party;
 
 /// Elements that are made together: a tweak serves so many transfers, and what a step needs of them
 /// stays in the second-level cache. Part of the message format, and at most [`MAX_BATCH`].
-pub const BLOCK: usize = 2048;
+pub(crate) const BLOCK: usize = 2048;
 
 const _: () = assert!(BLOCK <= MAX_BATCH);
 
 /// What every step needs of a session.
 #[derive(Clone, Copy, Debug)]
-pub struct Side<'s> {
+pub(crate) struct Side<'s> {
     /// Which server this is.
     pub party: Party,
     /// The session's hash.

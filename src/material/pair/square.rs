@@ -17,7 +17,7 @@ use crate::numbers::ring::Ring;
 use zeroize::Zeroizing;
 
 /// A block of at most [`BLOCK`] square pairs in the making.
-pub struct SquareBlock<R: Ring> {
+pub(crate) struct SquareBlock<R: Ring> {
     party: Party,
     /// This server's shares of a.
     roots: Zeroizing<Vec<R>>,
@@ -41,7 +41,7 @@ impl<R: Ring> SquareBlock<R> {
     ///
     /// # Panics
     /// If there are more than [`BLOCK`] shares: a bug of the caller.
-    pub fn begin(
+    pub(crate) fn begin(
         party: Party,
         tweaks: &mut SessionTweaks,
         roots: Zeroizing<Vec<R>>,
@@ -60,12 +60,12 @@ impl<R: Ring> SquareBlock<R> {
     }
 
     /// Transfers in which `chooser` chooses.
-    pub fn transfers(&self, chooser: Party) -> usize {
+    pub(crate) fn transfers(&self, chooser: Party) -> usize {
         chosen(chooser, self.roots.len()) * (R::BITS as usize - 1)
     }
 
     /// Gives the block its transfers as receiver.
-    pub fn set_received(&mut self, t: Vec<Block>) {
+    pub(crate) fn set_received(&mut self, t: Vec<Block>) {
         self.t = Zeroizing::new(t);
     }
 
@@ -73,7 +73,7 @@ impl<R: Ring> SquareBlock<R> {
     ///
     /// # Errors
     /// [`OtError::Count`] for another number of transfers.
-    pub fn send(&mut self, side: Side<'_>, q: &[Block]) -> Result<Vec<u8>, OtError> {
+    pub(crate) fn send(&mut self, side: Side<'_>, q: &[Block]) -> Result<Vec<u8>, OtError> {
         let peer = self.party.other();
         for (found, expected) in
             [(self.t.len(), self.transfers(self.party)), (q.len(), self.transfers(peer))]
@@ -96,7 +96,7 @@ impl<R: Ring> SquareBlock<R> {
     }
 
     /// The bytes of the peer's products.
-    pub fn expected_bytes(&self) -> usize {
+    pub(crate) fn expected_bytes(&self) -> usize {
         Self::message_bytes(chosen(self.party, self.roots.len()))
     }
 
@@ -104,7 +104,11 @@ impl<R: Ring> SquareBlock<R> {
     ///
     /// # Errors
     /// [`OtError::MessageLength`] or [`OtError::Padding`] for a malformed message.
-    pub fn finish(mut self, side: Side<'_>, message: &[u8]) -> Result<Zeroizing<Vec<R>>, OtError> {
+    pub(crate) fn finish(
+        mut self,
+        side: Side<'_>,
+        message: &[u8],
+    ) -> Result<Zeroizing<Vec<R>>, OtError> {
         let (expected, found) = (self.expected_bytes(), message.len());
         if expected != found {
             return Err(OtError::MessageLength { message: OtMessage::Payloads, expected, found });

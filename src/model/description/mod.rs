@@ -6,8 +6,8 @@ mod layer;
 mod weights;
 
 pub(super) use layer::PATCH_STRIDE;
-pub use layer::{Conv, Cut, From, Layer};
-pub use weights::Weights;
+pub(crate) use layer::{Conv, Cut, From, Layer};
+pub(crate) use weights::Weights;
 
 use super::{ModelError, Normalisation};
 use crate::model::activation::Activation;

@@ -83,7 +83,8 @@ mod tests {
     use crate::model::FloatModel;
     use crate::model::random_model;
     use crate::model::{
-        Method, NearestRounding, QuantiseOptions, TwinInput, decode_sums, quantise, run_twin,
+        Extremes, Method, NearestRounding, QuantiseOptions, TwinInput, decode_sums, quantise,
+        run_twin,
     };
     use crate::network::Op;
     use crate::numbers::ring::RingBits;
@@ -196,10 +197,12 @@ mod tests {
             let dark: Vec<i64> = (0..SIZE.pixels() as i64).map(|i| (i * 37) % 1024 - 512).collect();
             let light: Vec<i64> = dark.iter().map(|v| v + 1000).collect();
             let run = |image: &[i64]| {
-                run_twin::<u32>(&q, &twin_input(image), &mut NearestRounding, &mut |_| ()).unwrap()
+                let mut extremes = Extremes::default();
+                let run = run_twin::<u32>(&q, &twin_input(image), &mut extremes, &mut |_| ());
+                (run.unwrap(), extremes.0)
             };
-            let (dark, light) = (run(&dark), run(&light));
-            assert_eq!(dark.extremes, light.extremes);
+            let ((dark, reached), (light, reached_light)) = (run(&dark), run(&light));
+            assert_eq!(reached, reached_light);
             let grid = q.public.network.grid(SIZE).unwrap();
             let weights = grid.weight_sums(&q.public.network.fold().window);
             let up = q.public.output_frac() - q.public.input.frac_bits;

@@ -11,8 +11,8 @@ mod worth;
 
 pub(super) use equalised::limit;
 pub use plane::NoisePlane;
-pub use pruned::Kept;
-pub use spans::Span;
+pub(crate) use pruned::Kept;
+pub(crate) use spans::Span;
 
 use super::{ModelError, Normalisation};
 use crate::model::activation::Activation;

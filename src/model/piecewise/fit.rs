@@ -1,5 +1,6 @@
 //! Weighted least squares fits of quadratics to tanh.
 
+#[cfg(test)]
 use super::{Below, Piecewise};
 use std::ops::Range;
 
@@ -7,7 +8,8 @@ use std::ops::Range;
 const SAMPLES: usize = 2000;
 
 /// tanh as pieces between these knots and 1 beyond the last, fitted with [`weight`].
-pub fn tanh(knots: &[f64]) -> Piecewise {
+#[cfg(test)]
+pub(crate) fn tanh(knots: &[f64]) -> Piecewise {
     let mut pieces = Vec::with_capacity(knots.len() + 1);
     let mut from = 0.0;
     for &to in knots {
@@ -19,17 +21,18 @@ pub fn tanh(knots: &[f64]) -> Piecewise {
 }
 
 /// How much an error at x counts: pre-activations of smooth images lie near 0, but none is free.
-pub fn weight(x: f64) -> f64 {
+pub(crate) fn weight(x: f64) -> f64 {
     (-x * x / 2.0).exp() + 0.02
 }
 
 /// \[n, c, d\] closest to `f` on an interval.
-pub fn quadratic(interval: Range<f64>, f: impl Fn(f64) -> f64) -> [f64; 3] {
+#[cfg(test)]
+pub(crate) fn quadratic(interval: Range<f64>, f: impl Fn(f64) -> f64) -> [f64; 3] {
     least_squares(interval, [|x| x * x, |x| x, |_| 1.0], f)
 }
 
 /// \[c, d\] closest to `f` on an interval.
-pub fn line(interval: Range<f64>, f: impl Fn(f64) -> f64) -> [f64; 2] {
+pub(crate) fn line(interval: Range<f64>, f: impl Fn(f64) -> f64) -> [f64; 2] {
     least_squares(interval, [|x| x, |_| 1.0], f)
 }
 

@@ -8,15 +8,15 @@
 
 #[cfg(test)]
 mod accuracy;
-pub mod fit;
+pub(crate) mod fit;
 mod plan;
-pub mod steps;
+pub(crate) mod steps;
 #[cfg(test)]
 mod tests;
 
 use crate::numbers::tanh::{PiecewisePoly, REFIT, REFIT2, ZHENG};
 
-pub use plan::{Piece, Plan, PlanError, Scales};
+pub(crate) use plan::{Plan, PlanError, Scales};
 
 /// The most knots of a function.
 pub(crate) const MAX_KNOTS: usize = 15;

@@ -19,17 +19,17 @@ use crate::numbers::ring::Ring;
 use zeroize::Zeroizing;
 
 /// The width at which the carries' product is shared.
-pub fn carry_product_bits(plan: &Plan) -> u32 {
+pub(crate) fn carry_product_bits(plan: &Plan) -> u32 {
     plan.scales.shrink_bits() - 1
 }
 
 /// The width at which the top bits' product is shared.
-pub fn wrap_product_bits(plan: &Plan) -> u32 {
+pub(crate) fn wrap_product_bits(plan: &Plan) -> u32 {
     plan.scales.result_shift()
 }
 
 /// n-bit shares of x + 2^(n-1), the party's input to the comparison circuit.
-pub fn circuit_inputs<R: Ring>(plan: &Plan, party: Party, z: &[R]) -> Vec<u64> {
+pub(crate) fn circuit_inputs<R: Ring>(plan: &Plan, party: Party, z: &[R]) -> Vec<u64> {
     let n = plan.scales.input_bits;
     let offset = if party == Party::S0 { 1u64 << (n - 1) } else { 0 };
     let input = |&z: &R| {
@@ -43,7 +43,7 @@ pub fn circuit_inputs<R: Ring>(plan: &Plan, party: Party, z: &[R]) -> Vec<u64> {
 /// its share of the product of both parties' carry shares.
 ///
 /// Law: x = s_0 + s_1 - 2^n c - 2^(n-1) with c = c_0 + c_1 - 2 c_0 c_1.
-pub fn lift<R: Ring>(
+pub(crate) fn lift<R: Ring>(
     plan: &Plan,
     party: Party,
     inputs: &[u64],
@@ -60,7 +60,7 @@ pub fn lift<R: Ring>(
 }
 
 /// Shares of x^2 from the opened e = x - a and shares of a dealer pair (a, a^2).
-pub fn square<R: Ring>(party: Party, opened: &[R], a: &[R], a_squared: &[R]) -> Vec<R> {
+pub(crate) fn square<R: Ring>(party: Party, opened: &[R], a: &[R], a_squared: &[R]) -> Vec<R> {
     let one = if party == Party::S0 { R::ONE } else { R::ZERO };
     let term = |((&e, &a), &b): ((&R, &R), &R)| {
         let cross = e.mul(a).shl(1);
@@ -72,7 +72,7 @@ pub fn square<R: Ring>(party: Party, opened: &[R], a: &[R], a_squared: &[R]) -> 
 /// The party's table for the selection in which it is the sender: entry j of activation i is at
 /// j n + i, and is the party's share of the value for index j xor its own index share, so that the
 /// peer selects the true index with its share of it. Bit 0 of an index is the sign.
-pub fn candidates<R: Ring>(
+pub(crate) fn candidates<R: Ring>(
     plan: &Plan,
     party: Party,
     x: &[R],
@@ -122,7 +122,7 @@ fn permute(entries: &mut [u64], indices: &[u64]) {
 }
 
 /// The party's shares of the selected values: what it kept as sender plus what it got as receiver.
-pub fn add<R: Ring>(sent: &[u64], received: &[u64]) -> Vec<R> {
+pub(crate) fn add<R: Ring>(sent: &[u64], received: &[u64]) -> Vec<R> {
     sent.iter().zip(received).map(|(&a, &b)| R::from_u64(a.wrapping_add(b))).collect()
 }
 
@@ -135,7 +135,7 @@ pub struct Rounded {
 
 /// Shrinks shares of values to the result's scale, after an offset that makes every value
 /// non-negative: then the sum of the shrunk shares wraps exactly if one of the top bits is set.
-pub fn round<R: Ring>(plan: &Plan, party: Party, values: &[R]) -> Rounded {
+pub(crate) fn round<R: Ring>(plan: &Plan, party: Party, values: &[R]) -> Rounded {
     let (l, shift) = (plan.scales.ring_bits, plan.scales.result_shift());
     let offset = if party == Party::S0 { R::from_u64(1 << (l - 2)) } else { R::ZERO };
     let shares: Vec<u64> =
@@ -148,7 +148,7 @@ pub fn round<R: Ring>(plan: &Plan, party: Party, values: &[R]) -> Rounded {
 /// both parties' top bits.
 ///
 /// Law: y = u_0 + u_1 - 2^(l - shift) w - offset with w = m_0 or m_1 = m_0 + m_1 - m_0 m_1.
-pub fn unwrap_result<R: Ring>(
+pub(crate) fn unwrap_result<R: Ring>(
     plan: &Plan,
     party: Party,
     rounded: &Rounded,

@@ -24,7 +24,7 @@ use zeroize::Zeroizing;
 const CLOUD: Party = Party::S0;
 
 /// What one server keeps for all linear ops that it makes with the other in a session.
-pub struct PairLinear<'a> {
+pub(crate) struct PairLinear<'a> {
     holder: &'a Holder,
     encryptor: Encryptor,
     rounding: RoundingSeed,
@@ -33,7 +33,7 @@ pub struct PairLinear<'a> {
 }
 
 /// What set-up begins with.
-pub struct LinearSetUp<'a> {
+pub(crate) struct LinearSetUp<'a> {
     /// This server's shares of X.
     pub holder: &'a Holder,
     /// Their name, the same at both servers.
@@ -45,7 +45,7 @@ pub struct LinearSetUp<'a> {
 }
 
 /// A message of hints.
-pub enum HintMessage<'m> {
+pub(crate) enum HintMessage<'m> {
     /// This server's, as it is sent.
     Sent(&'m [u8]),
     /// The other server's, as it came.
@@ -53,7 +53,7 @@ pub enum HintMessage<'m> {
 }
 
 /// Is told of every message of hints, in the order of the plan: to keep what came, and to count.
-pub type WatchHints<'k> = &'k mut dyn FnMut(HintMessage<'_>) -> Result<(), SourceError>;
+pub(crate) type WatchHints<'k> = &'k mut dyn FnMut(HintMessage<'_>) -> Result<(), SourceError>;
 
 impl<'a> PairLinear<'a> {
     /// Sets a session up. Hints go to the server that lacks them; `watch` is told of each message of hints.
@@ -66,7 +66,7 @@ impl<'a> PairLinear<'a> {
     ///
     /// # Panics
     /// If the kept hints are for another plan than the holder's: a bug of the caller.
-    pub fn set_up(
+    pub(crate) fn set_up(
         set_up: LinearSetUp<'a>,
         channel: &mut dyn Channel,
         watch: WatchHints<'_>,
@@ -121,7 +121,7 @@ impl<'a> PairLinear<'a> {
     /// # Panics
     /// If a slot of the set was made before in this session, or a later one: what both add before they round would be used
     /// twice.
-    pub fn make(
+    pub(crate) fn make(
         &mut self,
         work: &LinearWork<'_>,
         channel: &mut dyn Channel,
@@ -177,7 +177,7 @@ impl<'a> PairLinear<'a> {
     ///
     /// # Errors
     /// [`ProtocolError::Source`] for an image size that does not suit the model.
-    pub fn messages(&self, work: &LinearWork<'_>) -> Result<u64, ProtocolError> {
+    pub(crate) fn messages(&self, work: &LinearWork<'_>) -> Result<u64, ProtocolError> {
         let grids = work.public.network.grids(work.size).map_err(ProtocolError::from)?;
         let slots = (work.slots.end - work.slots.start) as usize;
         let of =
@@ -188,7 +188,7 @@ impl<'a> PairLinear<'a> {
 
 /// Slots for which linear ops are made. Those of small images are made several at a time: a batch has 4,096
 /// columns, of one slot or of several.
-pub struct LinearWork<'a> {
+pub(crate) struct LinearWork<'a> {
     /// The model.
     pub public: &'a PublicModel,
     /// Rows and columns of the images.
@@ -202,7 +202,7 @@ pub struct LinearWork<'a> {
 }
 
 /// One server's shares of Z of some slots, in memory; wiped on drop.
-pub struct LinearShares {
+pub(crate) struct LinearShares {
     ops: Vec<OpShares>,
 }
 
@@ -221,7 +221,7 @@ impl LinearShares {
     ///
     /// # Panics
     /// If there is no such op, slot or patch: a bug of the caller.
-    pub fn chunk(&self, slot: usize, op: usize, rows: Range<usize>) -> &[u32] {
+    pub(crate) fn chunk(&self, slot: usize, op: usize, rows: Range<usize>) -> &[u32] {
         let found = self.ops.iter().find(|shares| shares.op == op);
         let OpShares { outputs, rows: all, z, .. } = found.expect("an op of the model is linear");
         let first = slot * all;

@@ -11,7 +11,7 @@ pub use event::CalibrateEvent;
 pub use wider::Widened;
 
 use super::observer::Observer;
-use crate::image::{GreyImage, ImageError};
+use crate::image::{GreyImage, ImageError, patterns};
 use crate::model::{FloatModel, OutOfRange, Span, Trained};
 use ranges::{SeenRanges, Spans, Surveyor};
 use serde::Serialize;
@@ -96,6 +96,17 @@ pub fn calibrate<E: From<CalibrateError> + Send>(
     read: impl Fn(&Path) -> Result<GreyImage, E> + Sync,
     observer: &mut dyn Observer<CalibrateEvent>,
 ) -> Result<Calibration, E> {
+    calibrate_beside(&patterns(), model, request, read, observer)
+}
+
+/// [`calibrate`] with these pictures that are no photographs.
+fn calibrate_beside<E: From<CalibrateError> + Send>(
+    patterns: &[GreyImage],
+    model: &mut FloatModel,
+    request: &Calibrate<'_>,
+    read: impl Fn(&Path) -> Result<GreyImage, E> + Sync,
+    observer: &mut dyn Observer<CalibrateEvent>,
+) -> Result<Calibration, E> {
     let sigmas = levels(model.trained(), request.sigmas)?;
     let of = request.images.len() + request.held_out.len();
     let of = if request.activations.is_some() { 2 * of } else { of };
@@ -133,7 +144,7 @@ pub fn calibrate<E: From<CalibrateError> + Send>(
     let rules = calibrated.activation.rules();
     // Of other functions ranges are guaranteed.
     let widened = if rules.has_calibrated_ranges() {
-        Some(widen(&mut seen, &largest(surveyor.patterns(&calibrated)?)))
+        Some(widen(&mut seen, &largest(surveyor.patterns(&calibrated, patterns)?)))
     } else {
         None
     };

@@ -1,7 +1,7 @@
 //! The values behind each output of each layer on sample images.
 
 use super::{Calibrate, CalibrateError, CalibrateEvent};
-use crate::image::{GreyImage, add_gaussian, patterns};
+use crate::image::{GreyImage, add_gaussian};
 use crate::model::{Choices, FloatModel, Kept, OutOfRange, Span};
 use crate::network::LinearShape;
 use crate::roles::observer::Observer;
@@ -57,7 +57,11 @@ impl<E: From<CalibrateError> + Send, R: Fn(&Path) -> Result<GreyImage, E> + Sync
     }
 
     /// The values behind each output of each linear op on pictures that are no photographs.
-    pub(super) fn patterns(&mut self, model: &FloatModel) -> Result<Spans, E> {
+    pub(super) fn patterns(
+        &mut self,
+        model: &FloatModel,
+        patterns: &[GreyImage],
+    ) -> Result<Spans, E> {
         self.observer.event(CalibrateEvent::Looking);
         let (sigmas, seed) = (self.sigmas, self.request.seed);
         let look = |image: &GreyImage| {
@@ -66,7 +70,7 @@ impl<E: From<CalibrateError> + Send, R: Fn(&Path) -> Result<GreyImage, E> + Sync
             })
         };
         let found: Result<Vec<Vec<Spans>>, CalibrateError> =
-            patterns().par_iter().map(look).collect();
+            patterns.par_iter().map(look).collect();
         let mut all = found.map_err(E::from)?.into_iter().flatten();
         let mut spans = all.next().unwrap_or_default();
         all.for_each(|found| merge(&mut spans, found));

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 /// Why nothing is trained.
 #[derive(Debug, thiserror::Error)]
-pub enum TrainingError {
+pub(crate) enum TrainingError {
     /// What went wrong with one file of several.
     #[error("'{}': {error}", file.display())]
     About {
@@ -63,7 +63,7 @@ pub enum TrainingError {
 impl TrainingError {
     /// The same error, told about `file`.
     #[must_use]
-    pub fn about(self, file: &Path) -> Self {
+    pub(crate) fn about(self, file: &Path) -> Self {
         TrainingError::About { file: file.to_owned(), error: Box::new(self) }
     }
 }

@@ -5,7 +5,7 @@ use crate::train::CurvePoint;
 /// What training tells.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub enum TrainingEvent {
+pub(crate) enum TrainingEvent {
     /// So many images, beside those that are held for validation.
     Images {
         /// Images to train on.

@@ -18,12 +18,12 @@ use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
-pub use error::TrainingError;
-pub use event::TrainingEvent;
+pub(crate) use error::TrainingError;
+pub(crate) use event::TrainingEvent;
 
 /// What is to be trained, and on what.
 #[derive(Clone, Debug)]
-pub struct Train {
+pub(crate) struct Train {
     /// Folder of grey PNG or .npy images.
     pub images: PathBuf,
     /// The network and how it is trained; its teacher is that of [`Train::teacher`].
@@ -53,7 +53,7 @@ pub struct Train {
 
 /// For how long is trained, earlier runs of the checkpoint included.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Length {
+pub(crate) enum Length {
     /// Steps.
     Steps(u64),
     /// Minutes of training, validation not counted.
@@ -62,7 +62,7 @@ pub enum Length {
 
 /// Images that are not trained on.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Validation {
+pub(crate) enum Validation {
     /// So many of the folder, spread evenly over the sorted names.
     HoldOut(usize),
     /// Those of another folder.
@@ -71,7 +71,7 @@ pub enum Validation {
 
 /// Where training starts.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Start {
+pub(crate) enum Start {
     /// From random weights.
     Random,
     /// From a model's.
@@ -83,7 +83,7 @@ pub enum Start {
 /// How training ended.
 #[derive(Clone, Debug, Serialize)]
 #[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
-pub struct Trained {
+pub(crate) struct Trained {
     /// Steps in all.
     pub steps: u64,
     /// Minutes of training in all.
@@ -99,7 +99,7 @@ pub struct Trained {
 ///
 /// # Errors
 /// [`TrainingError`], mostly about a file.
-pub fn train(
+pub(crate) fn train(
     request: &Train,
     stop: &AtomicBool,
     observer: &mut dyn Observer<TrainingEvent>,

@@ -13,7 +13,7 @@ use shrink::shrunk;
 use std::fmt;
 
 /// What becomes of patches before a network sees them, for one that is to work on something else than images.
-pub trait Alter: fmt::Debug + Send + Sync {
+pub(crate) trait Alter: fmt::Debug + Send + Sync {
     /// Changes a noisy patch and its target in place: grey levels in units in which mid grey is 0 and 51 levels are 1.
     /// A patch's randomness may be chosen by `step` and its `number` in that step alone.
     fn alter(&self, step: u64, number: u64, noisy: &mut [f32], target: &mut [f32]);
@@ -29,7 +29,7 @@ struct Plane {
 
 /// Images to cut patches from.
 #[derive(Debug)]
-pub struct Corpus {
+pub(crate) struct Corpus {
     planes: Vec<Plane>,
     normals: Normals,
     /// Network units of the 256 levels.
@@ -52,7 +52,7 @@ pub(super) struct Batch {
 
 impl Corpus {
     /// A corpus without images.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let units = std::array::from_fn(|level| BATCH_UNITS.to_units(level as f64, 1.0) as f32);
         let (planes, normals) = (Vec::new(), Normals::new());
         Corpus { planes, normals, units, teacher: None, alter: None }
@@ -62,12 +62,16 @@ impl Corpus {
     ///
     /// # Errors
     /// [`TrainError::Recipe`] if it was made for other noise than the recipe's.
-    pub fn with_teacher(self, teacher: FloatModel, recipe: &Recipe) -> Result<Self, TrainError> {
+    pub(crate) fn with_teacher(
+        self,
+        teacher: FloatModel,
+        recipe: &Recipe,
+    ) -> Result<Self, TrainError> {
         Ok(Corpus { teacher: Some(Teacher::new(teacher, recipe)?), ..self })
     }
 
     /// The same images, patches of which are altered.
-    pub fn altered(self, alter: Box<dyn Alter>) -> Self {
+    pub(crate) fn altered(self, alter: Box<dyn Alter>) -> Self {
         Corpus { alter: Some(alter), ..self }
     }
 
@@ -75,7 +79,7 @@ impl Corpus {
     ///
     /// # Errors
     /// [`TrainError::NoImage`]; [`TrainError::Model`] if the teacher cannot denoise an image.
-    pub fn patches(
+    pub(crate) fn patches(
         &mut self,
         recipe: &Recipe,
         step: u64,
@@ -88,7 +92,7 @@ impl Corpus {
     }
 
     /// Adds an image at every one of `scales`; 1 is the image itself. Levels are rounded to 8 bits.
-    pub fn add(&mut self, image: &GreyImage, scales: &[f64]) {
+    pub(crate) fn add(&mut self, image: &GreyImage, scales: &[f64]) {
         for &scale in scales {
             self.planes.push(if scale == 1.0 {
                 Plane::new(image.height(), image.width(), image.pixels())
@@ -113,13 +117,8 @@ impl Corpus {
     }
 
     /// Images at all scales.
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.planes.len()
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.planes.is_empty()
     }
 
     /// Makes ready what the batch of `step` is cut from.

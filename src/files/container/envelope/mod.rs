@@ -30,7 +30,7 @@ mod seal;
 mod writer;
 
 use crate::files::container::sizes::TAG_LEN;
-pub use note::{MAX_NOTE, NOTE_OVERHEAD, NOTE_UNIT, open_note, seal_note};
+pub(crate) use note::{MAX_NOTE, NOTE_OVERHEAD, NOTE_UNIT, open_note, seal_note};
 pub use open::{Envelope, open_file, open_stream};
 pub use reader::EnvelopeReader;
 pub(crate) use seal::ENCAPSULATED_LEN;

@@ -11,11 +11,11 @@ use crate::ids::ImageId;
 use zeroize::Zeroizing;
 
 /// What is sealed is a multiple of this many bytes.
-pub const NOTE_UNIT: usize = 1024;
+pub(crate) const NOTE_UNIT: usize = 1024;
 /// What sealing adds: the encapsulated key and the tag.
-pub const NOTE_OVERHEAD: usize = ENCAPSULATED_LEN + TAG_LEN;
+pub(crate) const NOTE_OVERHEAD: usize = ENCAPSULATED_LEN + TAG_LEN;
 /// The most bytes of a sealed note: 64 KiB of fields and a sketch of 4 MiB, each with its head.
-pub const MAX_NOTE: usize = (65 + 4097) * NOTE_UNIT + NOTE_OVERHEAD;
+pub(crate) const MAX_NOTE: usize = (65 + 4097) * NOTE_UNIT + NOTE_OVERHEAD;
 
 /// Seals a note of the image.
 ///
@@ -24,7 +24,7 @@ pub const MAX_NOTE: usize = (65 + 4097) * NOTE_UNIT + NOTE_OVERHEAD;
 ///
 /// # Errors
 /// [`FormatError::Random`]; [`FormatError::UnusableKey`].
-pub fn seal_note(
+pub(crate) fn seal_note(
     keys: SealTo<'_>,
     image: ImageId,
     mut note: Zeroizing<Vec<u8>>,
@@ -38,7 +38,11 @@ pub fn seal_note(
 }
 
 /// What [`seal_note`] sealed; nothing if these are not the keys, the image and the bytes.
-pub fn open_note(keys: OpenFrom<'_>, image: ImageId, sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+pub(crate) fn open_note(
+    keys: OpenFrom<'_>,
+    image: ImageId,
+    sealed: &[u8],
+) -> Option<Zeroizing<Vec<u8>>> {
     let (encapsulated, rest) = sealed.split_first_chunk::<ENCAPSULATED_LEN>()?;
     let (body, tag) = rest.split_last_chunk::<TAG_LEN>()?;
     let key = decapsulate(Use::Note, keys, encapsulated, image.as_bytes()).ok()?;

@@ -12,12 +12,17 @@ mod model;
 mod result;
 mod validate;
 
-pub use image::{ImageShare, Levels, PoissonNoise};
-pub use keys::{PublicKeyOf, SecretKeyOf};
-pub use masks::{Hints, OpenedWeights, WeightMask};
-pub use material::{Prepared, Triples};
-pub use model::{ModelShare, PublicModel};
-pub use result::{Decoding, ResultShare};
+pub(crate) use image::{ImageShare, Levels, PoissonNoise};
+pub use keys::PublicKeyOf;
+pub(crate) use keys::SecretKeyOf;
+pub use masks::OpenedWeights;
+pub(crate) use masks::{Hints, WeightMask};
+pub(crate) use material::Prepared;
+pub use material::Triples;
+pub(crate) use model::ModelShare;
+pub use model::PublicModel;
+pub(crate) use result::Decoding;
+pub use result::ResultShare;
 
 use crate::files::container::Stretching;
 use crate::files::container::envelope::ENCAPSULATED_LEN;

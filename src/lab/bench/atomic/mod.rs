@@ -31,7 +31,7 @@ const MATRIX: (usize, usize, usize) = (512, 512, 64);
 
 /// One operation of Table 4.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
-pub struct Operation {
+pub(crate) struct Operation {
     /// The operation.
     pub name: String,
     /// Operations of one pass.
@@ -77,7 +77,7 @@ impl From<Timed> for Operation {
 ///
 /// # Panics
 /// If an operation gives a wrong result: a bug.
-pub fn operations(effort: Effort) -> Vec<Operation> {
+pub(crate) fn operations(effort: Effort) -> Vec<Operation> {
     let mut rows: Vec<Operation> = simple_rows(effort).map(Operation::from).into();
     rows.extend(multiplication_rows(effort).map(Operation::from));
     rows.extend(engine_rows::<u32>(effort));

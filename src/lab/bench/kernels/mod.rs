@@ -25,7 +25,7 @@ const LOOKUPS: usize = 4096;
 
 /// One figure.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
-pub struct Rate {
+pub(crate) struct Rate {
     /// What was measured.
     pub name: String,
     /// The figure, in `unit`.
@@ -56,7 +56,7 @@ impl Rate {
 
 /// Ring matrix products, lookups, truncation, packing, generators and garbling; one thread, the
 /// backend in use.
-pub fn kernel_rates(effort: Effort) -> Vec<Rate> {
+pub(crate) fn kernel_rates(effort: Effort) -> Vec<Rate> {
     let mut rates = matrix_products::<u32>(effort);
     rates.extend(matrix_products::<u64>(effort));
     rates.extend(HI.iter().map(|&hi| lookup(effort, hi)));

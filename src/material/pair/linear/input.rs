@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 /// This server's share Y_i of the input of a batch: a row a coefficient, a ring element a column. `slots` are
 /// the views of the slots that parts count from 0, `grid` that of the op's stage.
-pub fn batch_input(
+pub(crate) fn batch_input(
     plan: &OpPlan,
     part: &Part,
     network: &Network<LinearSpec, ActivationSpec>,

@@ -27,20 +27,21 @@ mod sums;
 mod tests;
 
 pub use encryptor::{Encryptor, Masking, PeerHints};
-pub use flooding::Flooding;
-pub use holder::{Holder, PackedOp, Receiving};
-pub use input::batch_input;
+pub(crate) use flooding::Flooding;
+pub use holder::Holder;
+pub(crate) use input::batch_input;
 pub use names::{BatchName, FreshBytes, HintSeed, MaskName, MaskNonce, RoundingSeed};
-pub use plan::{
-    ElementRun, HintPiece, LinearPlan, Neighbour, OpPlan, Packing, Part, TileMap, TileShape,
-};
+#[cfg(test)]
+pub(crate) use plan::TileShape;
+pub(crate) use plan::{ElementRun, HintPiece, Neighbour, OpPlan, Packing};
+pub use plan::{LinearPlan, Part};
 
 use crate::crypto::rlwe::Profile;
 
 /// Ciphertexts in a message, 4.1 or 5.1 MB.
-pub const MASKS_PER_PIECE: usize = 96;
+pub(crate) const MASKS_PER_PIECE: usize = 96;
 /// Hints in a message, 7.3 or 12.6 MB.
-pub const HINTS_PER_PIECE: usize = 256;
+pub(crate) const HINTS_PER_PIECE: usize = 256;
 
 /// Why linear ops cannot be made.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -22,7 +22,7 @@ mod small;
 #[cfg(test)]
 mod tests;
 
-pub use shape::Shape;
+pub(crate) use shape::Shape;
 
 use super::{BLOCK, Side};
 use crate::crypto::garble::{Block, BlockStream, SessionTweaks, TweakRange};
@@ -37,7 +37,7 @@ type Numbers = Zeroizing<Vec<u64>>;
 
 /// A server's finished share of a block of lookups. K1 is missing: a share of it is the popcount of the
 /// one-hot share, negated at S1.
-pub struct LookupShares<R: Ring> {
+pub(crate) struct LookupShares<R: Ring> {
     /// XOR shares of the one-hot vectors of rho_hi, activation-major.
     pub one_hot: Zeroizing<Vec<u64>>,
     /// Shares of K2 = W rho_lo.
@@ -49,7 +49,7 @@ pub struct LookupShares<R: Ring> {
 }
 
 /// What a message leads to.
-pub enum LookupStep<R: Ring> {
+pub(crate) enum LookupStep<R: Ring> {
     /// This message is sent; the peer's next one goes to [`LookupBlock::advance`].
     Send(Box<LookupBlock<R>>, Vec<u8>),
     /// Done; nothing is sent.
@@ -57,7 +57,7 @@ pub enum LookupStep<R: Ring> {
 }
 
 /// A block of at most [`BLOCK`] lookups in the making.
-pub struct LookupBlock<R: Ring> {
+pub(crate) struct LookupBlock<R: Ring> {
     shape: Shape,
     count: usize,
     /// The message that the peer sends next.
@@ -97,7 +97,7 @@ impl<R: Ring> LookupBlock<R> {
     ///
     /// # Panics
     /// If there are more than [`BLOCK`] masks or unequally many: a bug of the caller.
-    pub fn begin(
+    pub(crate) fn begin(
         shape: Shape,
         party: Party,
         random: &mut BlockStream,
@@ -148,18 +148,13 @@ impl<R: Ring> LookupBlock<R> {
         Bits::planes(&self.random, self.shape.bits())
     }
 
-    /// Lookups in the block.
-    pub fn count(&self) -> usize {
-        self.count
-    }
-
     /// How many transfers there are in each direction.
-    pub fn transfers(&self) -> usize {
+    pub(crate) fn transfers(&self) -> usize {
         self.count * self.shape.bits() as usize
     }
 
     /// Gives the block its transfers as receiver.
-    pub fn set_received(&mut self, t: Vec<Block>) {
+    pub(crate) fn set_received(&mut self, t: Vec<Block>) {
         self.t = Zeroizing::new(t);
     }
 
@@ -168,7 +163,7 @@ impl<R: Ring> LookupBlock<R> {
     ///
     /// # Errors
     /// As [`Self::advance`].
-    pub fn set_sent(&mut self, side: Side<'_>, q: Vec<Block>) -> Result<Vec<u8>, OtError> {
+    pub(crate) fn set_sent(&mut self, side: Side<'_>, q: Vec<Block>) -> Result<Vec<u8>, OtError> {
         for found in [self.t.len(), q.len()] {
             if found != self.transfers() {
                 return Err(OtError::Count { expected: self.transfers(), found });
@@ -180,7 +175,7 @@ impl<R: Ring> LookupBlock<R> {
     }
 
     /// The bytes of the peer's next message.
-    pub fn expected_bytes(&self, party: Party) -> usize {
+    pub(crate) fn expected_bytes(&self, party: Party) -> usize {
         self.shape.message_bytes(party.other(), self.round, self.count)
     }
 
@@ -188,7 +183,7 @@ impl<R: Ring> LookupBlock<R> {
     ///
     /// # Errors
     /// [`OtError::MessageLength`] or [`OtError::Padding`] for a malformed message.
-    pub fn advance(
+    pub(crate) fn advance(
         mut self: Box<Self>,
         side: Side<'_>,
         message: &[u8],

@@ -6,7 +6,7 @@ use crate::kernels::one_hot_words;
 
 /// The size of a lookup: its bits and its ring.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Shape {
+pub(crate) struct Shape {
     /// High bits: 2^hi cells; at least 1.
     pub hi: u32,
     /// Low bits.
@@ -17,18 +17,19 @@ pub struct Shape {
 
 impl Shape {
     /// n: the bits of rho, and the transfers an activation in each direction.
-    pub fn bits(self) -> u32 {
+    pub(crate) fn bits(self) -> u32 {
         self.hi + self.lo
     }
 
     /// Messages that each server sends for a block.
-    pub fn messages(self) -> u32 {
+    #[cfg(test)]
+    pub(crate) fn messages(self) -> u32 {
         self.hi + 2
     }
 
     /// The bytes that `sender` sends as message `round` (from 1 on; 0 is the extension's) for a block of
     /// `count`.
-    pub fn message_bytes(self, sender: Party, round: u32, count: usize) -> usize {
+    pub(crate) fn message_bytes(self, sender: Party, round: u32, count: usize) -> usize {
         let bytes = |width: u32| payload_bytes(count, width);
         // What turns a bit into numbers goes one way only.
         let only_s1 = |width: u32| sender.index() * bytes(width);

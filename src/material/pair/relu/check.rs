@@ -7,14 +7,14 @@ use crate::numbers::relu::{Lane, ReluShape};
 use crate::numbers::ring::Ring;
 
 /// Both servers' material of some ReLUs, S0's first; never of one that is used.
-pub struct OpenedRelus<'a>(pub [&'a ReluMaterial; 2]);
+pub(crate) struct OpenedRelus<'a>(pub [&'a ReluMaterial; 2]);
 
 impl OpenedRelus<'_> {
     /// The first relation of docs/protocols.md that a ReLU breaks, if one does: all bits of all vectors, every product
     /// of masks, R, M and FM, F and FR, with d = f xor rho_m.
     ///
     /// One server's shares, all masks and the relations determine the other's: those are compared bit by bit.
-    pub fn fault<R: Ring>(&self) -> Option<&'static str> {
+    pub(crate) fn fault<R: Ring>(&self) -> Option<&'static str> {
         let [s0, s1] = self.0;
         if s0.count() != s1.count() {
             return Some("the number of ReLUs");

@@ -30,10 +30,10 @@ mod transfers;
 mod vector;
 mod words;
 
-pub use check::OpenedRelus;
+pub(crate) use check::OpenedRelus;
 #[cfg(test)]
 pub(crate) use small::BrokenRule;
-pub use words::ReluWords;
+pub(crate) use words::ReluWords;
 
 use super::{BLOCK, Side};
 use crate::crypto::garble::{Block, BlockStream, SessionTweaks};
@@ -52,7 +52,7 @@ use zeroize::Zeroizing;
 type Numbers = Zeroizing<Vec<u64>>;
 
 /// Messages that each server sends for a block, the corrections included.
-pub const MESSAGES: u32 = 5;
+pub(crate) const MESSAGES: u32 = 5;
 
 /// The one-hot vectors that are made: their bits of rho, and where the prefix bits go; the digits, then the
 /// alarm's.
@@ -74,13 +74,18 @@ fn elements(party: Party, role: Role, count: usize) -> usize {
 }
 
 /// The bytes that `sender` sends as message `round` (from 1 on; 0 is the extension's) for a block of `count`.
-pub fn relu_message_bytes(shape: &ReluShape, sender: Party, round: u32, count: usize) -> usize {
+pub(crate) fn relu_message_bytes(
+    shape: &ReluShape,
+    sender: Party,
+    round: u32,
+    count: usize,
+) -> usize {
     let bytes = |role| message_bytes(shape, role, round, elements(sender, role, count));
     bytes(Role::Chooser) + bytes(Role::Other)
 }
 
 /// What a message leads to.
-pub enum ReluStep<R: Ring> {
+pub(crate) enum ReluStep<R: Ring> {
     /// This message is sent; the peer's next one goes to [`ReluBlock::advance`].
     Send(Box<ReluBlock<R>>, Vec<u8>),
     /// Done; nothing is sent.
@@ -88,7 +93,7 @@ pub enum ReluStep<R: Ring> {
 }
 
 /// A block of at most [`BLOCK`] exact ReLUs in the making.
-pub struct ReluBlock<R: Ring> {
+pub(crate) struct ReluBlock<R: Ring> {
     shape: ReluShape,
     party: Party,
     count: usize,
@@ -109,7 +114,7 @@ impl<R: Ring> ReluBlock<R> {
     ///
     /// # Panics
     /// If there are more than [`BLOCK`], or the shape is of another ring: a bug of the caller.
-    pub fn begin(
+    pub(crate) fn begin(
         shape: ReluShape,
         party: Party,
         random: &mut BlockStream,
@@ -139,13 +144,8 @@ impl<R: Ring> ReluBlock<R> {
         Ok((block, choices))
     }
 
-    /// ReLUs in the block.
-    pub fn count(&self) -> usize {
-        self.count
-    }
-
     /// Transfers in which `chooser` chooses.
-    pub fn transfers(&self, chooser: Party) -> usize {
+    pub(crate) fn transfers(&self, chooser: Party) -> usize {
         let places = Places::of(&self.shape);
         let of = |role| elements(chooser, role, self.count) * places.choice_count(role);
         of(Role::Chooser) + of(Role::Other)
@@ -155,7 +155,7 @@ impl<R: Ring> ReluBlock<R> {
     ///
     /// # Panics
     /// If there are fewer than choices: a bug of the caller.
-    pub fn set_received(&mut self, t: Vec<Block>) {
+    pub(crate) fn set_received(&mut self, t: Vec<Block>) {
         let t = Zeroizing::new(t);
         let [first, second] = &mut self.halves;
         let rest = first.transfers.take_received(&t);
@@ -166,7 +166,7 @@ impl<R: Ring> ReluBlock<R> {
     ///
     /// # Errors
     /// [`OtError::Count`] for another number of transfers.
-    pub fn set_sent(&mut self, side: Side<'_>, q: Vec<Block>) -> Result<Vec<u8>, OtError> {
+    pub(crate) fn set_sent(&mut self, side: Side<'_>, q: Vec<Block>) -> Result<Vec<u8>, OtError> {
         let (q, expected) = (Zeroizing::new(q), self.transfers(self.party.other()));
         if q.len() != expected {
             return Err(OtError::Count { expected, found: q.len() });
@@ -180,7 +180,7 @@ impl<R: Ring> ReluBlock<R> {
     }
 
     /// The bytes of the peer's next message.
-    pub fn expected_bytes(&self) -> usize {
+    pub(crate) fn expected_bytes(&self) -> usize {
         relu_message_bytes(&self.shape, self.party.other(), self.round, self.count)
     }
 
@@ -188,7 +188,7 @@ impl<R: Ring> ReluBlock<R> {
     ///
     /// # Errors
     /// [`OtError::MessageLength`] or [`OtError::Padding`] for a malformed message.
-    pub fn advance(
+    pub(crate) fn advance(
         mut self: Box<Self>,
         side: Side<'_>,
         message: &[u8],

@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 /// A server's shares of a block of exact ReLUs: the mask elements, the packed words, F and FR, each for all elements. No
 /// unused bit is set. Opaque in `Debug`.
-pub struct ReluWords<R: Ring> {
+pub(crate) struct ReluWords<R: Ring> {
     count: usize,
     planes: Zeroizing<Vec<R>>,
 }
@@ -41,7 +41,8 @@ impl<R: Ring> ReluWords<R> {
     }
 
     /// ReLUs in the block.
-    pub fn count(&self) -> usize {
+    #[cfg(test)]
+    pub(crate) fn count(&self) -> usize {
         self.count
     }
 
@@ -49,7 +50,7 @@ impl<R: Ring> ReluWords<R> {
     ///
     /// # Panics
     /// Unless `first` is a multiple of [`RELU_BLOCK`] and the chunk has room: a bug of the caller.
-    pub fn write(&self, chunk: &mut [u8], first: usize) {
+    pub(crate) fn write(&self, chunk: &mut [u8], first: usize) {
         assert!(first.is_multiple_of(RELU_BLOCK));
         if self.count == 0 {
             return;
