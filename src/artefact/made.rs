@@ -27,7 +27,6 @@ pub(crate) struct MadeJob {
 pub(crate) struct MadeName {
     /// Whose half it is.
     pub party: Party,
-    /// The set.
     pub set_id: TripleSetId,
     /// The mask X.
     pub weight_mask_id: WeightMaskId,

@@ -307,7 +307,6 @@ pub enum FormatError {
 pub struct Amount {
     /// Bytes without tags.
     pub bytes: u64,
-    /// Chunks.
     pub chunks: u64,
 }
 

@@ -22,10 +22,8 @@ pub(crate) enum LabError {
     /// A file of this program's formats, or an output.
     #[error(transparent)]
     Format(#[from] FormatError),
-    /// An image.
     #[error(transparent)]
     Image(#[from] ImageError),
-    /// A model.
     #[error(transparent)]
     Model(#[from] ModelError),
     /// A model and an image's size do not go together.
@@ -100,7 +98,6 @@ pub(crate) enum LabError {
     /// An input cannot be read.
     #[error("'{}': cannot be read: {source}", .file.display())]
     Unreadable {
-        /// The file.
         file: PathBuf,
         /// Why.
         source: io::Error,
@@ -108,7 +105,6 @@ pub(crate) enum LabError {
     /// Results of an earlier run cannot be read.
     #[error("'{}': earlier results cannot be read: {source}", .file.display())]
     Results {
-        /// The file.
         file: PathBuf,
         /// Why.
         source: io::Error,
@@ -116,23 +112,16 @@ pub(crate) enum LabError {
     /// The folder for work takes no folder.
     #[error("'{}': no folder can be made in it: {source}", .folder.display())]
     NoWork {
-        /// The folder.
         folder: PathBuf,
         /// Why.
         source: io::Error,
     },
     /// A folder is in the way that the laboratory did not make.
     #[error("'{}': this folder was not made by ppdenoise, and its place is needed", .folder.display())]
-    Foreign {
-        /// The folder.
-        folder: PathBuf,
-    },
+    Foreign { folder: PathBuf },
     /// Another run holds the folder.
     #[error("'{}': another run is at work in this folder", .folder.display())]
-    Busy {
-        /// The folder.
-        folder: PathBuf,
-    },
+    Busy { folder: PathBuf },
     /// The file of this process is not known, so it cannot be started again.
     #[error("cannot find this program: {0}")]
     Program(io::Error),
@@ -189,7 +178,6 @@ pub(crate) enum LabError {
     NoResult {
         /// The row of the table.
         row: &'static str,
-        /// The image.
         image: String,
     },
 }

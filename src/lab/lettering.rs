@@ -19,12 +19,7 @@ pub(crate) enum LetteringError {
     Font,
     /// The plotting library refuses.
     #[error("`{text}` cannot be drawn: {reason}")]
-    Draw {
-        /// The text.
-        text: String,
-        /// Its reason.
-        reason: String,
-    },
+    Draw { text: String, reason: String },
 }
 
 /// Makes the embedded font known, once.

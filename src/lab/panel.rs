@@ -11,7 +11,6 @@ use crate::size::Position;
 pub(crate) struct Panel<'a> {
     /// For example `noisy 20.18 dB / 0.392`: printable ASCII; anything else is drawn as a box.
     pub caption: &'a str,
-    /// The image.
     pub image: &'a GreyImage,
 }
 

@@ -10,7 +10,6 @@ use std::io::{Read, Seek};
 /// What a file says of one of its arrays.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tensor {
-    /// Its name.
     pub name: String,
     /// The type of its numbers, in the words of its format.
     pub dtype: String,

@@ -24,7 +24,6 @@ pub(super) struct Watch {
     values: Vec<f32>,
 }
 
-/// One layer.
 struct Layer {
     /// (outputs, inputs).
     weights: Array2<f32>,
@@ -100,7 +99,6 @@ impl Watch {
         }
     }
 
-    /// What was found.
     pub(super) fn found(self) -> OutOfRange {
         OutOfRange::of(self.layers.into_values().map(|layer| layer.found))
     }

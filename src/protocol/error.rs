@@ -43,7 +43,6 @@ pub enum ProtocolError {
     /// Material of another length than the layout says.
     #[error("the material of op {op}, patches {first} to {last}, has the wrong length")]
     Material {
-        /// The op.
         op: usize,
         /// First patch.
         first: usize,
@@ -58,7 +57,6 @@ pub enum ProtocolError {
         "what the two servers made for op {op} does not fit together ({what} of a checked element)"
     )]
     Sacrifice {
-        /// The op.
         op: usize,
         /// What is wrong.
         what: &'static str,

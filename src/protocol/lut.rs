@@ -42,7 +42,6 @@ pub enum LutState<R> {
     Input {
         /// This server's shares of x + rho.
         masked: Vec<R>,
-        /// The material.
         material: LookupMaterial,
     },
     /// The masked sums c and e are being opened.
@@ -51,7 +50,6 @@ pub enum LutState<R> {
         sums: Vec<R>,
         /// Its shares of K1 = W: the popcounts of its one-hot vectors, negated at S1.
         signs: Vec<R>,
-        /// The material.
         material: LookupMaterial,
     },
 }

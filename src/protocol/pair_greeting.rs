@@ -30,7 +30,6 @@ pub(crate) struct MakerIdentity {
     pub model_id: ModelId,
     /// The digest of the model's public description: ops, scales, tables, engine.
     pub public_digest: Digest,
-    /// The ring.
     pub ring: RingBits,
     /// The name of the activation engine.
     pub engine: String,
@@ -62,7 +61,6 @@ impl Parameters {
 pub(crate) struct WantedSet {
     /// Rows and columns of the images it is for.
     pub size: Size,
-    /// Its slots.
     pub slots: u64,
     /// Patches a batch.
     pub batch_rows: u32,

@@ -170,7 +170,6 @@ pub enum TrainError {
     Diverged {
         /// Steps done.
         step: u64,
-        /// The loss.
         loss: f64,
     },
     /// The checkpoint is not one, or is damaged.

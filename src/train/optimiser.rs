@@ -27,11 +27,9 @@ impl Schedule {
     }
 }
 
-/// One update.
 pub(super) struct Update<'a> {
     pub(super) recipe: &'a Recipe,
     pub(super) ties: &'a Ties,
-    /// Layers in all.
     pub(super) layers: usize,
     /// Updates before this one.
     pub(super) step: u64,

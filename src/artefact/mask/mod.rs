@@ -38,7 +38,6 @@ pub(crate) struct MaskStore<'a> {
     pub state: &'a Path,
     /// The server whose folder it is.
     pub owner: &'a SecretKey,
-    /// Which party it is.
     pub party: Party,
     /// The key of the other server.
     pub peer: Fingerprint,
@@ -113,7 +112,6 @@ impl KeptMask {
         &self.name
     }
 
-    /// Its id.
     pub(crate) fn id(&self) -> WeightMaskId {
         WeightMaskId::from_bytes(self.name.id)
     }

@@ -50,7 +50,6 @@ pub(super) fn slots(status: &Status) -> String {
     }
 }
 
-/// The disks.
 pub(super) fn disk(status: &Status) -> String {
     let left = |disk: Option<u64>| disk.map_or("unknown".into(), bytes);
     match status.out_disk_left_bytes {

@@ -11,7 +11,6 @@ pub struct Kind(&'static Called);
 pub struct Called {
     /// The word before its name: "a", "an", or "a set of".
     pub article: &'static str,
-    /// Its name.
     pub name: &'static str,
     /// Which command makes it, as a clause.
     pub made_by: &'static str,

@@ -55,11 +55,9 @@ pub fn no_passphrase(file: &Path) -> Result<Passphrase, FormatError> {
 pub struct Stretching {
     /// Fresh for each file, and with it the key.
     pub salt: [u8; 16],
-    /// Memory in KiB.
     pub memory_kib: u32,
     /// Passes over it.
     pub passes: u32,
-    /// Lanes.
     pub lanes: u32,
 }
 

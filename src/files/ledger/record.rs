@@ -25,7 +25,6 @@ const CHECKSUM_LEN: usize = 16;
 /// No record is longer; a longer line is damage and is not read into memory.
 const MAX_LINE: u64 = 512;
 
-/// One record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Record {
     Slot { set: TripleSetId, slot: u64, image: ImageId, session: SessionId },

@@ -35,7 +35,6 @@ pub(crate) struct Model {
 /// Where the weights of a model are.
 #[derive(Clone, Debug)]
 pub(crate) enum ModelOrigin {
-    /// In a file.
     File(PathBuf),
     /// In memory: random, of the paper's sizes. They are written for the model owner.
     Paper,

@@ -48,10 +48,7 @@ pub(crate) enum Command<'a> {
         implausibility: Implausibility,
     },
     /// Makes keys; for all roles if none is named.
-    Keygen {
-        /// The roles.
-        roles: &'a [Role],
-    },
+    Keygen { roles: &'a [Role] },
     /// Splits a model.
     ShareModel {
         /// The model.

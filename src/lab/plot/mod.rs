@@ -9,7 +9,6 @@ pub(crate) use draw::draw;
 
 use super::lettering::LetteringError;
 
-/// One chart.
 #[derive(Clone, Debug)]
 pub(crate) struct Chart {
     /// Above it.
@@ -131,20 +130,15 @@ pub(crate) enum Mark {
     None,
     /// A filled disc.
     Disc,
-    /// A circle.
     Circle,
-    /// A cross.
     Cross,
-    /// A triangle.
     Triangle,
 }
 
 /// Where the legend is in the plot, away from the data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Corner {
-    /// Top right.
     TopRight,
-    /// Bottom right.
     BottomRight,
 }
 
@@ -158,10 +152,7 @@ pub(crate) const COLOURS: [[u8; 3]; 6] =
 pub(crate) enum PlotError {
     /// An axis whose limits are not two finite numbers in order.
     #[error("the axis `{label}` has no extent")]
-    Axis {
-        /// Its label.
-        label: String,
-    },
+    Axis { label: String },
     /// The embedded font.
     #[error(transparent)]
     Lettering(#[from] LetteringError),

@@ -7,7 +7,6 @@ use crate::lab::pictures::middle;
 use crate::model::FloatModel;
 use std::path::{Path, PathBuf};
 
-/// A clean image.
 #[derive(Clone, Debug)]
 pub(crate) struct CleanImage {
     /// For people and files.

@@ -4,7 +4,6 @@ use super::engine::EngineKind;
 
 /// An activation as one engine evaluates it, public. Implemented in the file of each engine.
 pub(super) trait Integers {
-    /// The engine.
     fn engine(&self) -> EngineKind;
 
     /// The function's name, for people.

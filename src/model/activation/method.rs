@@ -42,7 +42,6 @@ impl Method {
         Method::Lut { cells: Cells::of_bits(bits) }
     }
 
-    /// The engine for it.
     pub(in crate::model) fn engine(&self) -> EngineKind {
         match self {
             Method::Lut { .. } => EngineKind::Lut,

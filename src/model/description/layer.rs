@@ -70,10 +70,7 @@ pub enum Layer {
     /// max(x, 0).
     Relu,
     /// x above 0, and a slope of x below.
-    LeakyRelu {
-        /// The slope.
-        slope: f64,
-    },
+    LeakyRelu { slope: f64 },
     /// The magnitude.
     Abs,
     /// The output is subtracted from the noisy pixels.
@@ -138,7 +135,6 @@ pub struct Cut {
 }
 
 impl From {
-    /// The name.
     pub fn name(&self) -> &str {
         match self {
             From::Named(name) => name,

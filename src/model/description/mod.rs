@@ -45,7 +45,6 @@ pub struct Description {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum PixelOrder {
-    /// Row by row.
     RowMajor,
     /// Column by column, as MATLAB's `p(:)` does.
     ColumnMajor,

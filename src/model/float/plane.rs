@@ -75,7 +75,6 @@ pub(super) enum StagePlane {
 }
 
 impl StagePlane {
-    /// A run of it.
     pub(super) fn run(&self, run: Range<usize>) -> Cow<'_, [f32]> {
         match self {
             StagePlane::Level(level) => Cow::Owned(vec![*level; run.len()]),

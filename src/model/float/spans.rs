@@ -58,7 +58,6 @@ impl Span {
         self.sum / self.count.max(1.0)
     }
 
-    /// The variance of that.
     pub fn variance(self) -> f64 {
         (self.squares / self.count.max(1.0) - self.mean().powi(2)).max(0.0)
     }

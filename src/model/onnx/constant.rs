@@ -54,7 +54,6 @@ pub(super) fn is_float(number: i32) -> bool {
     Kind::of(number).is_float()
 }
 
-/// A constant.
 #[derive(Clone, Debug, PartialEq)]
 pub(in crate::model) struct Constant {
     kind: Kind,

@@ -41,7 +41,6 @@ pub enum EvaluatorState<R: Ring> {
     AwaitSelection(Vec<Evaluated>),
     /// Nothing: the corrections of the OTs for its top bits have left.
     TopBitsSent(Vec<Wrapping>),
-    /// The wrap product.
     AwaitWrapProduct(Vec<Wrapping>),
 }
 

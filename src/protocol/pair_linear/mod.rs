@@ -44,7 +44,6 @@ pub(crate) struct LinearSetUp<'a> {
     pub fresh: [u8; 32],
 }
 
-/// A message of hints.
 pub(crate) enum HintMessage<'m> {
     /// This server's, as it is sent.
     Sent(&'m [u8]),
@@ -193,7 +192,6 @@ pub(crate) struct LinearWork<'a> {
     pub public: &'a PublicModel,
     /// Rows and columns of the images.
     pub size: Size,
-    /// The slots.
     pub slots: Range<u64>,
     /// The set of material.
     pub set_id: [u8; 16],

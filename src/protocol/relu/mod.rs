@@ -53,7 +53,6 @@ pub enum ReluState<R> {
     Input {
         /// This server's shares of x + rho.
         masked: Vec<R>,
-        /// The material.
         material: ReluMaterial,
     },
     /// The masked bits of the digits are being opened.
@@ -62,7 +61,6 @@ pub enum ReluState<R> {
         z: Vec<R>,
         /// As [`relu_digits`] left it.
         kept: Vec<R>,
-        /// The material.
         material: ReluMaterial,
     },
     /// The masked borrow is being opened.
@@ -71,7 +69,6 @@ pub enum ReluState<R> {
         z: Vec<R>,
         /// This server's shares of c.
         c: Vec<R>,
-        /// The material.
         material: ReluMaterial,
     },
 }

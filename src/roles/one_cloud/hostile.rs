@@ -17,7 +17,6 @@ enum Lie {
     Short,
     /// It is as long, and all ones.
     Ones,
-    /// It is empty.
     Empty,
     /// It says that it is something else.
     Tag,

@@ -15,7 +15,6 @@ pub(crate) enum TrainingError {
     /// What went wrong with one file of several.
     #[error("'{}': {error}", file.display())]
     About {
-        /// The file.
         file: PathBuf,
         /// Why.
         error: Box<TrainingError>,
@@ -26,7 +25,6 @@ pub(crate) enum TrainingError {
     /// A picture to train on.
     #[error(transparent)]
     Picture(#[from] PictureError),
-    /// An image.
     #[error(transparent)]
     Image(#[from] ImageError),
     /// Images that cannot be compared.
@@ -35,7 +33,6 @@ pub(crate) enum TrainingError {
     /// A model that training starts from, or that teaches.
     #[error(transparent)]
     ModelFile(#[from] ModelFileError),
-    /// The model.
     #[error(transparent)]
     Model(#[from] ModelError),
     /// A model is written as .npz.

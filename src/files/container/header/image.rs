@@ -20,7 +20,6 @@ pub struct ImageShare {
     pub model_id: ModelId,
     /// The digest of that model's public payload.
     pub public_digest: Digest,
-    /// The ring.
     pub ring_bits: RingBits,
     /// The height in pixels.
     pub height: u32,

@@ -88,7 +88,6 @@ pub struct Prepared {
     pub weight_mask_id: WeightMaskId,
     /// The digest of the model's public payload.
     pub public_digest: Digest,
-    /// The ring.
     pub ring_bits: RingBits,
     /// The height of an image in pixels.
     pub height: u32,

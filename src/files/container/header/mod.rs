@@ -82,7 +82,6 @@ impl fmt::Display for Cipher {
 pub struct Payload {
     /// Bytes.
     pub length: u64,
-    /// Chunks.
     pub chunks: u64,
 }
 

@@ -49,7 +49,6 @@ pub struct ModelShare {
     pub party: Party,
     /// The sharing.
     pub model_id: ModelId,
-    /// The ring.
     pub ring_bits: RingBits,
     /// The digest of the public model's payload.
     pub public_digest: Digest,

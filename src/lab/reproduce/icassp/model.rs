@@ -140,7 +140,6 @@ impl EncryptedModel {
         EncryptedModel { layers: layers.collect() }
     }
 
-    /// Ciphertexts.
     pub(super) fn ciphertexts(&self) -> usize {
         self.layers.iter().flat_map(|l| l.weights.iter().map(Vec::len).chain([l.bias.len()])).sum()
     }

@@ -104,7 +104,6 @@ impl PublicKey {
         self.bits
     }
 
-    /// Bytes of a ciphertext.
     pub(super) fn ciphertext_bytes(&self) -> usize {
         self.bits as usize / 4
     }

@@ -156,7 +156,6 @@ pub(super) fn user(
     Ok((values.into_iter().map(|v| v as i64).collect(), side.done()))
 }
 
-/// The cloud.
 pub(super) fn cloud(
     shape: &Shape,
     key: &PublicKey,

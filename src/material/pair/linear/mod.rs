@@ -49,16 +49,12 @@ pub(crate) const HINTS_PER_PIECE: usize = 256;
 pub enum LinearError {
     /// The ring is not Z_2^32.
     #[error("material without a dealer is for rings of 32 bits; the model's has {bits}")]
-    Ring {
-        /// Its bits.
-        bits: u32,
-    },
+    Ring { bits: u32 },
     /// A message is not as long as it must be.
     #[error("{found} bytes of {what} of op {op}, expected {expected}")]
     Length {
         /// What it holds.
         what: &'static str,
-        /// The op.
         op: usize,
         /// Bytes expected.
         expected: usize,
@@ -68,7 +64,6 @@ pub enum LinearError {
     /// Hints are missing.
     #[error("{found} of {expected} hints of op {op}")]
     Hints {
-        /// The op.
         op: usize,
         /// Hints expected.
         expected: usize,

@@ -165,7 +165,6 @@ pub(super) struct Unrounded {
 }
 
 impl Unrounded {
-    /// Zeros.
     pub(super) fn zeros(profile: Profile, rows: usize, outputs: usize) -> Self {
         let count = rows * outputs;
         let top = Zeroizing::new(vec![0; count]);

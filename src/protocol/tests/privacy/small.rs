@@ -23,7 +23,6 @@ struct Masks {
     slope: u64,
 }
 
-/// All masks.
 fn all_masks() -> impl Iterator<Item = Masks> {
     (0..N * RING * RING).map(|i| Masks { rho: i % N, value: i / N % RING, slope: i / N / RING })
 }

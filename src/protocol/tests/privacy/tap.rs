@@ -43,7 +43,6 @@ pub(super) enum Added {
     ToInput {
         /// The activation op.
         op: usize,
-        /// The element.
         element: usize,
         /// What is added.
         error: u64,

@@ -162,7 +162,6 @@ impl Job {
         }
     }
 
-    /// One of its files.
     fn file(&self) -> &Place {
         let pairs = match &self.parts {
             Parts::Planes(pairs) => pairs,
@@ -183,7 +182,6 @@ type Plane = (Note, ImageId, Pair);
 
 /// An image that cannot be made of what is here.
 struct Refused {
-    /// One of its files.
     file: Place,
     error: Box<ReceiverError>,
 }

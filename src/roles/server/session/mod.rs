@@ -32,7 +32,6 @@ use std::path::Path;
 pub(in crate::roles) struct Job<'a> {
     /// Its own key, and that of the receiver, to whom results are sealed.
     pub(in crate::roles) keys: &'a ServerKeys<'a>,
-    /// Its ledger.
     pub(in crate::roles) ledger: &'a mut Ledger,
     /// Its state folder, where opened weights are kept.
     pub(in crate::roles) state: &'a Path,

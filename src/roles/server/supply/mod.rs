@@ -32,7 +32,6 @@ pub(super) const MAX_IMAGES: usize = 1 << 18;
 /// What both servers know of an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::roles) struct AgreedImage {
-    /// Its id.
     pub(in crate::roles) id: ImageId,
     /// Its rows and columns.
     pub(in crate::roles) size: Size,
@@ -93,7 +92,6 @@ pub(super) struct Ready<R: Ring> {
 
 /// Where a result goes.
 pub(super) enum Output {
-    /// Opened.
     Opened(OutputFile),
     /// Opened when it is the image's turn.
     At(PathBuf, Overwrite),
