@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use zeroize::Zeroizing;
 
 /// The bytes of one explicit chunk, or none. Opaque in `Debug`; a chunk that came from a
-/// [`ChunkPool`] gives its memory back to it when it is dropped.
+/// `ChunkPool` gives its memory back to it when it is dropped.
 #[derive(Default)]
 pub struct Chunk {
     /// At least `len` bytes: a buffer keeps its greatest length, so that its memory is zeroed once.

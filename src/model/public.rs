@@ -211,7 +211,7 @@ impl PublicModel {
         self.network.activations().any(|(_, spec, _)| spec.has_alarm())
     }
 
-    /// Low bits that both servers drop of their shares of a result in a file: [`RESULT_BITS`], or fewer
+    /// Low bits that both servers drop of their shares of a result in a file: `RESULT_BITS`, or fewer
     /// where that would leave a pixel coarser than `FINEST_GREY`.
     pub fn dropped_bits(&self) -> u32 {
         self.droppable_bits().min(RESULT_BITS)

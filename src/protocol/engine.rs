@@ -58,7 +58,7 @@ pub trait Engine<R: Ring> {
     /// Starts an activation on this server's shares `z` of the pre-activations.
     ///
     /// # Errors
-    /// [`ProtocolError::Material`] if the explicit material has the wrong length.
+    /// `ProtocolError::Material` if the explicit material has the wrong length.
     fn begin(
         &mut self,
         activation: ActivationBatch<'_>,
@@ -68,7 +68,7 @@ pub trait Engine<R: Ring> {
     /// Continues with the peer's message.
     ///
     /// # Errors
-    /// [`ProtocolError::Net`] if the message is malformed.
+    /// `ProtocolError::Net` if the message is malformed.
     fn advance(
         &mut self,
         op: usize,

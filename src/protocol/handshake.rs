@@ -72,8 +72,8 @@ pub struct Agreement {
 /// Cost: 1 round. Security: nothing sent depends on a share. Who the peer is was settled by the channel.
 ///
 /// # Errors
-/// [`ProtocolError::SameParty`], [`ProtocolError::Mismatch`] naming the first field that differs,
-/// [`ProtocolError::Net`] for a peer that is no such server or of another version.
+/// `ProtocolError::SameParty`, `ProtocolError::Mismatch` naming the first field that differs,
+/// `ProtocolError::Net` for a peer that is no such server or of another version.
 pub fn greet(ours: &Identity, channel: &mut dyn Channel) -> Result<Agreement, ProtocolError> {
     channel.send(Tag::Hello, 0, encode(ours)?)?;
     let theirs = decode(&channel.expect(Tag::Hello)?.payload)?;

@@ -74,7 +74,7 @@ pub struct Image<'a, R> {
 /// Security: semi-honest; the slot must not have been used for another image, ever.
 ///
 /// # Errors
-/// [`ProtocolError`]; the slot is spent all the same.
+/// `ProtocolError`; the slot is spent all the same.
 pub fn denoise<R: Ring, E: Engine<R>>(
     model: &ServerModel<R>,
     engine: &mut E,

@@ -24,7 +24,7 @@ pub struct Stock {
     pub model_id: ModelId,
     /// The digest of the model's public description.
     pub public_digest: Digest,
-    /// Its sets that have slots left, what is to be used first in front; at most [`MAX_STOCK`].
+    /// Its sets that have slots left, what is to be used first in front; at most `MAX_STOCK`.
     pub sets: Vec<StockedSet>,
     /// The mask under which there is material for images that the session before had none for.
     pub wanted: Option<WeightMaskId>,

@@ -54,7 +54,7 @@ fn lines(period: f64, degrees: f64) -> GreyImage {
 /// Rings that become narrower until they have a period of two pixels at the border.
 fn zone_plate(two_levels: bool) -> GreyImage {
     let middle = SIDE as f64 / 2.0;
-    let wave = shapes::rings((middle, middle), 2.0 * middle);
+    let wave = shapes::rings(middle, middle, 2.0 * middle);
     if two_levels {
         bilevel(|y, x| wave(y, x) > 0.0)
     } else {

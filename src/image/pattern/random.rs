@@ -186,8 +186,8 @@ fn strokes(dice: &mut Dice, side: usize) -> Ink {
 
 fn rings(dice: &mut Dice, side: usize) -> Ink {
     let far = side as f64;
-    let middle = (dice.within(-far, 2.0 * far), dice.within(-far, 2.0 * far));
-    let wave = shapes::rings(middle, dice.by_ratio(2.0 * far, 8.0 * far));
+    let [row, column] = [(); 2].map(|()| dice.within(-far, 2.0 * far));
+    let wave = shapes::rings(row, column, dice.by_ratio(2.0 * far, 8.0 * far));
     if dice.is_true() {
         of_two(move |y, x| wave(y, x) > 0.0)
     } else {

@@ -30,11 +30,11 @@ pub(super) fn grid(period: usize, width: usize) -> impl Fn(usize, usize) -> bool
     move |y, x| y % period < width || x % period < width
 }
 
-/// Rings around a middle, -1 to 1, that become narrower outwards; `spread` pixels are twice the radius at which they
-/// have a period of two pixels.
-pub(super) fn rings(middle: (f64, f64), spread: f64) -> impl Fn(usize, usize) -> f64 {
+/// Rings around the middle in `row` and `column`, -1 to 1, that become narrower outwards; `spread` pixels are twice the
+/// radius at which they have a period of two pixels.
+pub(super) fn rings(row: f64, column: f64, spread: f64) -> impl Fn(usize, usize) -> f64 {
     move |y, x| {
-        let (dy, dx) = (y as f64 - middle.0, x as f64 - middle.1);
+        let (dy, dx) = (y as f64 - row, x as f64 - column);
         (PI * (dy * dy + dx * dx) / spread).cos()
     }
 }

@@ -75,7 +75,7 @@ impl Target<'_> {
     /// Opens the unfinished file.
     ///
     /// # Errors
-    /// As [`OutputFile::create`].
+    /// As `OutputFile::create`.
     pub fn create(&self) -> Result<OutputFile, FormatError> {
         OutputFile::create(self.out, Access::Picture, self.overwrite)
     }

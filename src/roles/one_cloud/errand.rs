@@ -278,7 +278,7 @@ impl Visit<'_> {
             };
             let written = match plain {
                 Ok(plain) => {
-                    self.bring(&errand, (file, &output(out, file)), plain, (&mut done, observer))?
+                    self.bring(&errand, file, &output(out, file), plain, &mut done, observer)?
                 }
                 Err(error) => Err(error),
             };
@@ -296,9 +296,11 @@ impl Visit<'_> {
     fn bring(
         &mut self,
         errand: &Errand<'_>,
-        (file, out): (&Path, &Place),
+        file: &Path,
+        out: &Place,
         plain: Plain,
-        (done, observer): (&mut Errands, &mut dyn Observer<UserEvent>),
+        done: &mut Errands,
+        observer: &mut dyn Observer<UserEvent>,
     ) -> Result<Result<(), UserError>, UserError> {
         let Plain { image, planes, size } = plain;
         let count = planes.len() as u64;

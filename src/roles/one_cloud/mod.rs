@@ -53,7 +53,7 @@ use crate::size::Size;
 const PROFILE: Profile = Profile::Q104;
 
 /// What the result of an image of a size adds at most to the divergence between what a user sees and what exact products
-/// would show; [`crate::material::pair::divergence_of`] an advantage is what they may come to.
+/// would show; `divergence_of` an advantage is what they may come to.
 ///
 /// # Errors
 /// [`NetworkError`] for a size that the model does not take.

@@ -44,7 +44,7 @@ pub enum ServerError {
     TooCoarse {
         /// [`crate::model::PublicModel::dropped_bits`].
         dropped: u32,
-        /// [`crate::model::RESULT_BITS`].
+        /// What it takes to hide errors of one.
         expected: u32,
     },
     /// A whole set is to be erased that can still serve.
@@ -303,7 +303,7 @@ pub enum InputError {
         file: PathBuf,
         /// [`crate::model::PublicModel::dropped_bits`].
         dropped: u32,
-        /// [`crate::model::RESULT_BITS`].
+        /// What it takes to hide errors of one.
         expected: u32,
     },
     /// An image of a size that there are no triples for.
