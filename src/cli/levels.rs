@@ -91,6 +91,7 @@ pub(super) struct SensorNoise {
     pub(super) read_noise: Option<f64>,
 }
 
+/// A kind of noise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(super) enum NoiseKind {
     Gaussian,

@@ -33,6 +33,7 @@ pub(crate) struct Reproduce {
     /// Folder of clean 8-bit grey PNG images.
     #[arg(long, default_value = "fixtures/images", value_name = "DIR")]
     pub(crate) data: PathBuf,
+    /// The model.
     #[arg(long, default_value = "fixtures/models/mlp-s25.npz", value_name = "MODEL")]
     pub(crate) model: PathBuf,
     /// The convolutional model for the rows dncnn and dncnn-lut [default: fixtures/models/dncnn-s25.npz if
