@@ -48,8 +48,8 @@ pub(crate) struct MaskStore<'a> {
 /// Secrets that were drawn while no nonce was known (R6). They become a mask once, or nothing.
 ///
 /// ```compile_fail,E0382
-/// # use ppdenoise::artefact::{DrawnMask, MaskStore};
-/// # use ppdenoise::material::pair::linear::MaskNonce;
+/// # use ppdenoise::internals::artefact::{DrawnMask, MaskStore};
+/// # use ppdenoise::internals::material::pair::linear::MaskNonce;
 /// fn twice(drawn: DrawnMask, store: &MaskStore<'_>, nonces: [[MaskNonce; 2]; 2]) {
 ///     let [one, other] = nonces;
 ///     drawn.named(store, one);

@@ -65,18 +65,18 @@ impl MaskName {
 /// back from a file (R2, R3).
 ///
 /// ```
-/// # use ppdenoise::material::pair::linear::{HintSeed, Holder, LinearPlan, MaskName};
-/// # use ppdenoise::ids::Party;
-/// # use ppdenoise::crypto::prg::Seed;
+/// # use ppdenoise::internals::material::pair::linear::{HintSeed, Holder, LinearPlan, MaskName};
+/// # use ppdenoise_base::ids::Party;
+/// # use ppdenoise_crypto::prg::Seed;
 /// fn once(name: MaskName, x: Seed, seed: HintSeed, plan: LinearPlan) -> Holder {
 ///     Holder::new(Party::S0, name, x, seed, plan)
 /// }
 /// ```
 ///
 /// ```compile_fail,E0382
-/// # use ppdenoise::material::pair::linear::{HintSeed, Holder, LinearPlan, MaskName};
-/// # use ppdenoise::ids::Party;
-/// # use ppdenoise::crypto::prg::Seed;
+/// # use ppdenoise::internals::material::pair::linear::{HintSeed, Holder, LinearPlan, MaskName};
+/// # use ppdenoise_base::ids::Party;
+/// # use ppdenoise_crypto::prg::Seed;
 /// fn twice(name: MaskName, x: [Seed; 2], seed: HintSeed, plans: [LinearPlan; 2]) {
 ///     let ([x, again], [one, other]) = (x, plans);
 ///     Holder::new(Party::S0, name.clone(), x, seed, one);
