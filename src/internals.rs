@@ -2,8 +2,8 @@
 
 pub mod artefact {
     pub use crate::artefact::{
-        ImageShareFile, ModelShareFile, Note, PreparedFile, PublicModelFile, SlotRegions,
-        TripleFile, is_base_name,
+        DrawnMask, ImageShareFile, KeptMask, MaskStore, ModelShareFile, Note, PreparedFile,
+        PublicModelFile, SlotRegions, TripleFile, is_base_name,
     };
 }
 #[cfg(feature = "cli")]

@@ -11,7 +11,7 @@
 //! [`api`] and nothing else: each role is a type, files pass between the roles, on the disk or in
 //! [memory](api::Memory), and the two servers talk through any [`api::wire::Channel`], over
 //! [`api::wire::StreamChannel`] through any stream that it brings. A change of what is in that module is named in the
-//! changelog; all else is private.
+//! changelog; all else is for the program alone.
 //!
 //! ```toml
 //! [dependencies]

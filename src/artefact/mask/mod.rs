@@ -33,11 +33,12 @@ const LOCK: &str = "making";
 const MASK_BYTES: usize = 2 * Seed::LEN + 2 * 32;
 
 /// Whose masks they are: one model, one pair of servers, one state folder.
-pub(crate) struct MaskStore<'a> {
+pub struct MaskStore<'a> {
     /// The state folder.
     pub state: &'a Path,
     /// The server whose folder it is.
     pub owner: &'a SecretKey,
+    /// Which of the two it is.
     pub party: Party,
     /// The key of the other server.
     pub peer: Fingerprint,
@@ -47,8 +48,16 @@ pub(crate) struct MaskStore<'a> {
 
 /// Secrets that were drawn while no nonce was known (R6). They become a mask once, or nothing.
 ///
+/// ```
+/// # use ppdenoise::internals::artefact::{DrawnMask, KeptMask, MaskStore};
+/// # use ppdenoise::internals::material::pair::linear::MaskNonce;
+/// fn once(drawn: DrawnMask, store: &MaskStore<'_>, nonces: [MaskNonce; 2]) -> KeptMask {
+///     drawn.named(store, nonces)
+/// }
+/// ```
+///
 /// ```compile_fail,E0382
-/// # use ppdenoise::internals::artefact::{DrawnMask, MaskStore};
+/// # use ppdenoise::internals::artefact::{DrawnMask, KeptMask, MaskStore};
 /// # use ppdenoise::internals::material::pair::linear::MaskNonce;
 /// fn twice(drawn: DrawnMask, store: &MaskStore<'_>, nonces: [[MaskNonce; 2]; 2]) {
 ///     let [one, other] = nonces;
@@ -56,13 +65,13 @@ pub(crate) struct MaskStore<'a> {
 ///     drawn.named(store, other);
 /// }
 /// ```
-pub(crate) struct DrawnMask {
+pub struct DrawnMask {
     weight_mask: Seed,
     hint: Seed,
 }
 
 /// A server's share of a mask: what it is called, and its secrets.
-pub(crate) struct KeptMask {
+pub struct KeptMask {
     name: MaskName,
     weight_mask: Seed,
     hint: Seed,
@@ -100,7 +109,7 @@ impl DrawnMask {
     }
 
     /// The mask of these secrets and of both servers' nonces, S0's first.
-    pub(crate) fn named(self, store: &MaskStore<'_>, nonces: [MaskNonce; 2]) -> KeptMask {
+    pub fn named(self, store: &MaskStore<'_>, nonces: [MaskNonce; 2]) -> KeptMask {
         let DrawnMask { weight_mask, hint } = self;
         KeptMask { name: store.name(nonces), weight_mask, hint }
     }

@@ -60,7 +60,8 @@ pub(in crate::roles::server) fn ensure_file(place: &Place) -> Result<(), ServerE
 /// the file with its seeds once every slot is spent.
 ///
 /// Security: the seeds of a file make every slot of it, so they stay as long as one slot is left, and a dealt file of S1
-/// is nothing but seeds. Only the end of the whole set, at both servers, takes away what opens recorded messages. See [`crate::files::output::erase`] for what overwriting cannot reach.
+/// is nothing but seeds. Only the end of the whole set, at both servers, takes away what opens recorded messages. See
+/// [`crate::files::output::erase`] for what overwriting cannot reach.
 ///
 /// # Errors
 /// [`FormatError::InUse`] while a server works with the file, [`ServerError::SlotsLeft`], and those
