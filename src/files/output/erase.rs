@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_are_erased_once_and_only_their_secrets() {
+    fn parts_are_erased_once_and_nothing_beside_them() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a");
         fs::write(&path, vec![7; 30_000]).unwrap();
