@@ -13,7 +13,6 @@ pub mod block;
 pub mod fixed;
 pub mod packing;
 pub mod relu;
-pub mod rescale;
 pub mod ring;
 pub mod slope_table;
 pub mod tanh;

@@ -7,6 +7,7 @@
 //! servers that send at the same time share a turn).
 
 mod engines;
+mod rescale;
 
 use super::{Effort, median, minus, words};
 use crate::crypto::prg::{Domain, Purpose, Seed};
@@ -15,7 +16,6 @@ use crate::ids::Party;
 use crate::kernels::{PackedWeights, matmul_acc};
 use crate::lab::paper_circuit::{LiteralTanh, Opening};
 use crate::numbers::fixed::{low_mask, shrink, sign_extend};
-use crate::numbers::rescale;
 use crate::numbers::ring;
 use crate::numbers::ring::Ring;
 use engines::{Cost, engine_rows, sessions};

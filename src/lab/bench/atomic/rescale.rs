@@ -14,10 +14,10 @@ use crate::numbers::ring::Ring;
 use rand_core::CryptoRng;
 
 /// u: by how many bits the mask is longer than the ring.
-pub const STATISTICAL_BITS: u32 = 40;
+pub(super) const STATISTICAL_BITS: u32 = 40;
 
 /// The bytes of one value's message: l + u bits, 13 bytes for l = 64.
-pub const fn message_bytes<R: Ring>() -> usize {
+pub(super) const fn message_bytes<R: Ring>() -> usize {
     ((R::BITS + STATISTICAL_BITS) / 8) as usize
 }
 
@@ -31,7 +31,7 @@ pub const fn message_bytes<R: Ring>() -> usize {
 ///
 /// # Panics
 /// Unless 0 < s < l: a bug of the caller.
-pub fn send<R: Ring>(rng: &mut impl CryptoRng, shares: &[R], s: u32) -> (Vec<R>, Vec<u8>) {
+pub(super) fn send<R: Ring>(rng: &mut impl CryptoRng, shares: &[R], s: u32) -> (Vec<R>, Vec<u8>) {
     let bytes = message_bytes::<R>();
     let mut message = vec![0; shares.len() * bytes];
     rng.fill_bytes(&mut message);
@@ -50,7 +50,7 @@ pub fn send<R: Ring>(rng: &mut impl CryptoRng, shares: &[R], s: u32) -> (Vec<R>,
 ///
 /// # Panics
 /// Unless 0 < s < l: a bug of the caller.
-pub fn receive<R: Ring>(shares: &[R], message: &[u8], s: u32) -> Option<Vec<R>> {
+pub(super) fn receive<R: Ring>(shares: &[R], message: &[u8], s: u32) -> Option<Vec<R>> {
     let bytes = message_bytes::<R>();
     if Some(message.len()) != shares.len().checked_mul(bytes) {
         return None;
