@@ -15,6 +15,8 @@ use crate::numbers::slope_table::SlopeTable;
 use ndarray::{Array1, Array2};
 use proptest::prelude::*;
 
+type FloatOp = Op<FloatLinear, ()>;
+
 fn options(ring: RingBits) -> QuantiseOptions {
     let method = Method::lut(2);
     QuantiseOptions::guaranteed(ring, method, 2.5)
@@ -175,16 +177,33 @@ fn calibrated(ring: RingBits) -> QuantiseOptions {
     QuantiseOptions { ranges, method: Method::Relu { alarm: true }, ..options(ring) }
 }
 
+fn linear(inputs: usize, outputs: usize) -> FloatOp {
+    let weights =
+        Array2::from_shape_fn((outputs, inputs), |(i, j)| ((i + 3 * j) as f32).sin() / 9.0);
+    Op::Linear(FloatLinear { weights, bias: Array1::zeros(outputs) })
+}
+
+/// A window of 3x3 of each of the maps.
+fn reads(maps: &[usize]) -> FloatOp {
+    let conv = Gather::convolution(3);
+    Op::Gather(maps.iter().map(|&map| Read::map(map, conv)).collect())
+}
+
+/// Those ops and what ends a graph, with the extremes of its layers.
+fn graph(mut ops: Vec<FloatOp>, extremes: Vec<Vec<f64>>) -> FloatModel {
+    ops.extend([Op::Residual, Op::Fold(Fold { patch: 1, window: gaussian_window(1) })]);
+    FloatModel {
+        network: Network::new(ops).unwrap(),
+        extremes: Some(extremes),
+        units: Normalisation::UNIT,
+        activation: Activation::Relu,
+        ..random_model(&[4], 1.0, true)
+    }
+}
+
 /// A block whose second layer, op 4, has no activation and is added to the third; the last layer reads it too if
 /// `read`.
 fn with_a_skip(read: bool) -> FloatModel {
-    let conv = Gather::convolution(3);
-    let linear = |inputs: usize, outputs: usize| {
-        let weights =
-            Array2::from_shape_fn((outputs, inputs), |(i, j)| ((i + 3 * j) as f32).sin() / 9.0);
-        Op::Linear(FloatLinear { weights, bias: Array1::zeros(outputs) })
-    };
-    let reads = |maps: &[usize]| Op::Gather(maps.iter().map(|&map| Read::map(map, conv)).collect());
     let last = if read { &[3, 2][..] } else { &[3] };
     let ops = vec![
         reads(&[0]),
@@ -198,16 +217,38 @@ fn with_a_skip(read: bool) -> FloatModel {
         Op::Activation(()),
         reads(last),
         linear(36 * last.len(), 1),
-        Op::Residual,
-        Op::Fold(Fold { patch: 1, window: gaussian_window(1) }),
     ];
-    FloatModel {
-        network: Network::new(ops).unwrap(),
-        extremes: Some(vec![vec![3.0; 4], vec![2.0; 4], vec![5.0; 4], vec![1.0]]),
-        units: Normalisation::UNIT,
-        activation: Activation::Relu,
-        ..random_model(&[4], 1.0, true)
-    }
+    graph(ops, vec![vec![3.0; 4], vec![2.0; 4], vec![5.0; 4], vec![1.0]])
+}
+
+/// A residual network in the manner of EDSR: no activation behind the head, a block's sum and the body, so that three
+/// layers in a row have none.
+fn without_activations_between_blocks() -> FloatModel {
+    let ops = vec![
+        reads(&[0]),
+        linear(9, 4),
+        reads(&[1]),
+        linear(36, 4),
+        Op::Activation(()),
+        reads(&[2]),
+        linear(36, 4),
+        Op::Add(vec![1]),
+        reads(&[3]),
+        linear(36, 4),
+        Op::Add(vec![1]),
+        reads(&[4]),
+        linear(36, 1),
+    ];
+    graph(ops, vec![vec![2.0; 4], vec![3.0; 4], vec![4.0; 4], vec![4.0; 4], vec![1.0]])
+}
+
+/// What the wider ring is kept for.
+#[test]
+fn three_layers_in_a_row_without_activation_need_64_bits() {
+    let model = without_activations_between_blocks();
+    let narrow = quantise(&model, &calibrated(RingBits::L32)).unwrap_err();
+    assert!(matches!(narrow, ModelError::NoBitsLeft { layer: 4, ring_bits: 32, .. }), "{narrow}");
+    quantise(&model, &calibrated(RingBits::L64)).unwrap();
 }
 
 /// A map without activation takes bits of the weights that read it, so it is coarse; one that is only added takes
