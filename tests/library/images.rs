@@ -2,28 +2,19 @@
 //! DICOM. Each test is an example.
 
 use crate::graphs::{May, random_graph};
-use ppdenoise::internals::artefact::PublicModelFile;
-use ppdenoise::internals::files::container::no_passphrase as none;
-use ppdenoise::internals::model::{
-    Clamping, FloatModel, Method, QuantiseOptions, Ranges, load_npz,
+use ppdenoise::api::{
+    Clamping, Deal, Dealer, Depth, FloatModel, Gateway, GatewayError, GatewayEvent, GreyImage,
+    ImageFormat, Implausibility, MaterialDemand, Method, ModelOwner, NewKeys, NoiseSeed, Observer,
+    Party, Picture, Poisson, PublicModelFile, QuantiseOptions, Ranges, Raster, Receiver,
+    ReceiverError, ReceiverEvent, Reconstruct, ReconstructReport, Rect, RingBits, Server, Shard,
+    ShareImages, ShareModel, ShareReport, SharedPlane, Silent, Size, add_gaussian, add_poisson,
+    images::{Noise, read_picture},
+    load_npz, make_keys, no_passphrase as none, read_public,
+    server::{Serve, ServerFiles},
+    wire,
 };
-use ppdenoise::internals::roles::images::{Noise, read_picture};
-use ppdenoise::internals::roles::server::{Serve, ServerFiles};
-use ppdenoise::internals::roles::{
-    Deal, Dealer, Gateway, GatewayError, GatewayEvent, Implausibility, MaterialDemand, ModelOwner,
-    NewKeys, Observer, Picture, Receiver, ReceiverError, ReceiverEvent, Reconstruct,
-    ReconstructReport, Server, Shard, ShareImages, ShareModel, ShareReport, SharedPlane, Silent,
-    make_keys, read_public,
-};
-use ppdenoise::internals::wire;
-use ppdenoise_base::ids::Party;
-use ppdenoise_base::numbers::ring::RingBits;
-use ppdenoise_base::size::Size;
 use ppdenoise_image::dicom::decode;
-use ppdenoise_image::{
-    Depth, GreyImage, ImageFormat, NoiseSeed, Poisson, Raster, Rect, add_gaussian, add_poisson,
-    write,
-};
+use ppdenoise_image::write;
 use std::fs;
 use std::path::PathBuf;
 use tempfile::TempDir;
@@ -231,7 +222,7 @@ fn tiles_are_joined_to_the_whole() {
         (made.images[0].tiles, made.images[0].height, made.images[0].width),
         (Some(9), SIZE.height, SIZE.width)
     );
-    let met = ppdenoise_image::metrics::quality(&clean(0).into(), &image).unwrap();
+    let met = ppdenoise::api::quality(&clean(0).into(), &image).unwrap();
     let mean = made.mean.unwrap();
     let gained = mean.quality.psnr_db > met.psnr_db + 2.0;
     assert!(mean.images == 1 && gained, "{mean:?}, {met:?}");
@@ -239,7 +230,7 @@ fn tiles_are_joined_to_the_whole() {
     // The plaintext of the same model, whole.
     let npz = include_bytes!("../../fixtures/models/tiny-9-5-24.npz");
     let model = load_npz(std::io::Cursor::new(&npz[..]), None).unwrap();
-    let levels = ppdenoise::internals::model::LevelMap::new(model.units, 1.0);
+    let levels = ppdenoise::api::LevelMap::new(model.units, 1.0);
     let pixels = image.planes()[0].pixels();
     let units: Vec<f32> = pixels.iter().map(|&v| levels.to_units(v.into()) as f32).collect();
     let tanh = |values: &mut [f32]| values.iter_mut().for_each(|v| *v = v.tanh());

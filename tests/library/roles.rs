@@ -1,25 +1,20 @@
 //! What a Rust program can do that takes part: watch a folder, make material without a dealer, prepare,
 //! erase, verify, calibrate. The example of `lib.rs` has the rest.
 
-use ppdenoise::internals::files::container::no_passphrase;
-use ppdenoise::internals::files::output::Overwrite;
-use ppdenoise::internals::files::{FormatError, Place};
-use ppdenoise::internals::model::{FloatModel, Method, QuantiseOptions, load_npz};
-use ppdenoise::internals::roles::images::Noise;
-use ppdenoise::internals::roles::server::{
-    Erase, Extent, Folders, Images, Make, Peer, Prepare, Serve, ServerError, ServerEvent,
-    ServerFiles, Until, Watching,
+use ppdenoise::api::{
+    Calibrate, CalibrateError, Deal, Dealer, Depth, FloatModel, FormatError, Gateway, GreyImage,
+    ImageError, MaterialDemand, Method, ModelOwner, NewKeys, Observer, Overwrite, Party, Place,
+    QuantiseOptions, Raster, Receiver, RingBits, Server, Shard, ShareImages, ShareModel, Silent,
+    Size, Threads, Verify, VerifyError, add_gaussian, calibrate,
+    images::Noise,
+    load_npz, make_keys, no_passphrase, read_public,
+    server::{
+        Erase, Extent, Folders, Images, Make, Peer, Prepare, Serve, ServerError, ServerEvent,
+        ServerFiles, Until, Watching,
+    },
+    verify,
+    wire::{MemChannel, pair},
 };
-use ppdenoise::internals::roles::{
-    Calibrate, CalibrateError, Deal, Dealer, Gateway, MaterialDemand, ModelOwner, NewKeys,
-    Observer, Receiver, Server, Shard, ShareImages, ShareModel, Silent, Threads, Verify,
-    VerifyError, calibrate, make_keys, read_public, verify,
-};
-use ppdenoise::internals::wire::{MemChannel, pair};
-use ppdenoise_base::ids::Party;
-use ppdenoise_base::numbers::ring::RingBits;
-use ppdenoise_base::size::Size;
-use ppdenoise_image::{Depth, GreyImage, ImageError, Raster, add_gaussian};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -3,15 +3,12 @@
 
 use crate::graphs::{May, random_graph};
 use crate::images::{Lab, memory};
-use ppdenoise::internals::files::container::no_passphrase as none;
-use ppdenoise::internals::model::{Choices, FloatModel, load_npz};
-use ppdenoise::internals::roles::images::{Noise, read_picture};
-use ppdenoise::internals::roles::{
-    Deal, Dealer, DealerError, GatewayError, MaterialDemand, Silent,
+use ppdenoise::api::{
+    Choices, Continued, Deal, Dealer, DealerError, Depth, FloatModel, GatewayError, GreyImage,
+    MaterialDemand, NetworkError, NoiseSeed, Raster, Silent, Size, add_gaussian,
+    images::{Noise, read_picture},
+    load_npz, no_passphrase as none,
 };
-use ppdenoise_base::network::{Continued, NetworkError};
-use ppdenoise_base::size::Size;
-use ppdenoise_image::{Depth, GreyImage, NoiseSeed, Raster, add_gaussian};
 use proptest::prelude::*;
 use std::fs;
 
