@@ -140,21 +140,25 @@ impl fmt::Display for OutOfRange {
             1 => "1 pre-activation".to_string(),
             values => format!("{values} pre-activations"),
         };
+        // Layers and channels that only may raise the alarm have no value to tell of.
         let layer = |found: &LayerOutOfRange| {
-            let channels = match &found.channels[..] {
+            let left: Vec<_> = found.channels.iter().filter(|c| c.beyond.values > 0).collect();
+            let channels = match &left[..] {
                 [only] => format!("channel {}", only.channel),
                 channels => format!("{} channels", channels.len()),
             };
-            format!(
-                "{} in layer {} ({channels}, up to {:.2} ranges)",
-                found.values, found.layer, found.times
-            )
+            let LayerOutOfRange { values, layer, times, .. } = found;
+            format!("{values} in layer {layer} ({channels}, up to {times:.2} ranges)")
         };
-        let mut named: Vec<String> = self.layers.iter().take(NAMED_LAYERS).map(layer).collect();
-        if self.layers.len() > NAMED_LAYERS {
-            named.push(format!("more in {} other layers", self.layers.len() - NAMED_LAYERS));
+        let left: Vec<_> = self.layers.iter().filter(|layer| layer.values > 0).collect();
+        let mut named: Vec<String> = left.iter().take(NAMED_LAYERS).copied().map(layer).collect();
+        if left.len() > NAMED_LAYERS {
+            named.push(format!("more in {} other layers", left.len() - NAMED_LAYERS));
         }
-        write!(f, "{values} left the range of a layer: {}", named.join(", "))?;
+        write!(f, "{values} left the range of a layer")?;
+        if !named.is_empty() {
+            write!(f, ": {}", named.join(", "))?;
+        }
         match (self.certain, self.possible) {
             (_, 0) => Ok(()),
             (certain, possible) => {
@@ -204,6 +208,14 @@ mod tests {
         let certain = maybe.and(OutOfRange::of([vec![beyond(0, 0.0, 2, 2)]]));
         assert!(!certain.is_empty());
         let told = certain.to_string();
-        assert!(told.ends_with("; on shares 2 raise the range alarm for certain, 5 may"), "{told}");
+        let alarm = "on shares 2 raise the range alarm for certain, 5 may";
+        assert_eq!(told, format!("0 pre-activations left the range of a layer; {alarm}"));
+        let left =
+            certain.and(OutOfRange::of([vec![], vec![beyond(0, 0.0, 0, 1), beyond(4, 1.5, 4, 4)]]));
+        let told = left.to_string();
+        assert!(
+            told.contains("range of a layer: 4 in layer 2 (channel 1, up to 1.50 ranges);"),
+            "{told}"
+        );
     }
 }
