@@ -12,8 +12,8 @@ use crate::numbers::block::Block;
 /// How AES is computed; the same results whichever is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AesBackend {
-    /// The `aes` crate, on any machine: none of our instructions. The crate finds the processor's own by itself, unless
-    /// it was compiled with `--cfg aes_backend="soft"`.
+    /// The `aes` crate, on any machine. On x86-64 it is compiled without the processor's instructions
+    /// (`.cargo/config.toml`), elsewhere it finds them by itself.
     Portable,
     /// AES instructions of x86-64, a block at a time.
     AesNi,
