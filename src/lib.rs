@@ -130,8 +130,8 @@ pub mod api {
     pub use crate::image::dicom::Window;
     pub use crate::image::metrics::{MetricsError, Quality, psnr, quality, ssim};
     pub use crate::image::{
-        Cut, Depth, Extent, GreyImage, ImageError, ImageFormat, Implausible, NoiseSeed, Poisson,
-        Range, Raster, Rect, add_gaussian, add_poisson, estimate_sigma,
+        Average, Cut, Depth, Extent, GreyImage, ImageError, ImageFormat, Implausible, NoiseSeed,
+        Orientation, Poisson, Range, Raster, Rect, add_gaussian, add_poisson, estimate_sigma,
     };
     pub use crate::material::Origin;
     pub use crate::model::{

@@ -34,7 +34,7 @@ pub use mask::{DrawnMask, KeptMask, MaskStore};
 pub(crate) use mask::{HintsWriter, KeptHints};
 pub use model_share::{ModelShareFile, PublicFacts, PublicModelFile};
 pub(crate) use model_share::{UnparsedModelFile, write_model};
-pub(crate) use note::{Channel, SharedScan, Tile};
+pub(crate) use note::{Channel, SharedScan, Tile, Turned};
 pub use note::{Note, NoteError, is_base_name};
 pub(crate) use opened::OpenedWeightsFile;
 pub use prepared::PreparedFile;

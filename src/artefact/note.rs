@@ -7,7 +7,7 @@ use crate::ids::ImageId;
 use crate::ids::codec::SMALL_LIMIT;
 use crate::ids::codec::{decode_small, encode_small};
 use crate::image::dicom::{Origin, Window};
-use crate::image::{Depth, ImageFormat, Range, Sketch, Tiling};
+use crate::image::{Average, Depth, ImageFormat, Orientation, Range, Sketch, Tiling};
 use crate::size::Position;
 use crate::size::Size;
 use std::fmt;
@@ -28,6 +28,8 @@ pub struct Note {
     pub channel: Option<Channel>,
     /// Which tile of which larger image this is, if it is one.
     pub tile: Option<Tile>,
+    /// Which of the orientations of a plane this is, if their results are averaged.
+    pub turned: Option<Turned>,
     /// A sketch of the noisy picture, by which the receiver judges what was taken away.
     pub sketch: Sketch,
     /// Which DICOM object this was, if its file was one.
@@ -89,6 +91,32 @@ impl Tile {
     }
 }
 
+/// One of the orientations of a plane, of whose results the mean is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Turned {
+    /// Random, the same for all orientations of the plane, and no other plane's.
+    pub group: ImageId,
+    /// How the picture lies that was shared. All else that a note says is of the upright one.
+    pub orientation: Orientation,
+    /// All of them.
+    pub average: Average,
+}
+
+impl Turned {
+    /// Number of the orientation, how many there are.
+    fn numbers(self) -> (u8, u8) {
+        (self.orientation.number(), self.average.orientations().len() as u8)
+    }
+
+    /// Nothing for an orientation that is not among so many, and for an average of one.
+    fn of(group: ImageId, (number, count): (u8, u8)) -> Option<Turned> {
+        let orientation = Orientation::of_number(number)?;
+        let average = Average::of_count(count.into()).filter(|&all| all != Average::None)?;
+        let turned = Turned { group, orientation, average };
+        average.orientations().contains(&orientation).then_some(turned)
+    }
+}
+
 /// Which DICOM object was shared, and how its values became grey levels.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SharedScan {
@@ -137,7 +165,7 @@ pub enum NoteError {
 }
 
 /// Name, extension of the format, bits of the depth (0 for floats), the values that are black and white, channel,
-/// tile, headers, DICOM object.
+/// tile, orientation, headers, DICOM object.
 type Fields = (
     String,
     String,
@@ -145,6 +173,7 @@ type Fields = (
     Option<(f64, f64)>,
     Option<(Group, u8)>,
     Option<(Group, [u32; 8])>,
+    Option<(Group, (u8, u8))>,
     Vec<u8>,
     Option<ScanFields>,
 );
@@ -184,10 +213,12 @@ impl Note {
             Some(tile) => Some((*tile.group.as_bytes(), tile.numbers().ok_or_else(too_long)?)),
             None => None,
         };
+        let turned = self.turned.map(|turned| (*turned.group.as_bytes(), turned.numbers()));
         let (name, headers) = (self.name.as_str(), self.headers.as_slice());
         let scan = self.scan.as_ref().map(SharedScan::fields);
         let (depth, range) = (bits(self.depth), self.range.map(Range::ends));
-        let fields = (name, self.format.extension(), depth, range, channel, tile, headers, scan);
+        let format = self.format.extension();
+        let fields = (name, format, depth, range, channel, tile, turned, headers, scan);
         let fields = Zeroizing::new(encode_small(&fields).map_err(|_| too_long())?);
         let sketch = Zeroizing::new(self.sketch.to_bytes());
         let length = padded_length(fields.len()) + padded_length(sketch.len());
@@ -209,10 +240,14 @@ impl Note {
         if fields.len() > SMALL_LIMIT || !rest.is_empty() {
             return None;
         }
-        let (name, extension, bits, range, channel, tile, headers, scan) =
+        let (name, extension, bits, range, channel, tile, turned, headers, scan) =
             decode_small::<Fields>(fields).ok()?;
         let tile = match tile {
             Some((group, numbers)) => Some(Tile::of(ImageId::from_bytes(group), numbers)?),
+            None => None,
+        };
+        let turned = match turned {
+            Some((group, numbers)) => Some(Turned::of(ImageId::from_bytes(group), numbers)?),
             None => None,
         };
         let scan = match scan {
@@ -230,6 +265,7 @@ impl Note {
             channel: channel
                 .map(|(group, index)| Channel { group: ImageId::from_bytes(group), index }),
             tile,
+            turned,
             scan,
             name,
             headers,
@@ -312,6 +348,7 @@ mod tests {
             range,
             channel,
             tile: tile(),
+            turned: turned(),
             sketch,
             scan,
             headers,
@@ -338,6 +375,22 @@ mod tests {
             place: Position::new(195, 97),
             inset: Position::new(997, 1 << 31),
         })
+    }
+
+    fn turned() -> Option<Turned> {
+        Turned::of(ImageId::from_bytes([8; 16]), (6, 8))
+    }
+
+    #[test]
+    fn orientations_that_no_average_has_are_refused() {
+        let group = ImageId::from_bytes([8; 16]);
+        assert_eq!(turned().map(Turned::numbers), Some((6, 8)));
+        for numbers in [(3, 2), (4, 4), (8, 8), (1, 2)] {
+            assert_eq!(Turned::of(group, numbers).map(Turned::numbers), Some(numbers));
+        }
+        for numbers in [(1, 1), (2, 2), (5, 4), (0, 8), (9, 8), (1, 3), (1, 0)] {
+            assert_eq!(Turned::of(group, numbers), None, "{numbers:?}");
+        }
     }
 
     #[test]

@@ -94,6 +94,7 @@ pub(super) fn run(args: &Denoise, console: &mut Console) -> Result<(), Failure> 
     let request = roles::Denoise {
         name: &args.image,
         image: &image,
+        average: args.average.unwrap_or_default(),
         arithmetic: match &quantised {
             Some(model) => Arithmetic::Integer { model, clamping, rounding },
             None => Arithmetic::Float { model: &model, stand_in: args.activation },

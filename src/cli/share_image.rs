@@ -52,6 +52,7 @@ pub(super) fn run(args: &ShareImage, console: &mut Console) -> Result<(), Failur
     request.levels = levels;
     request.colour = args.color;
     request.tile = args.tile.map(|side| side as usize);
+    request.average = args.average.unwrap_or_default();
     request.shard = args.part.shard();
     request.clamping = if args.strict { Clamping::Never } else { args.clamp.clamping() };
     request.recursive = args.recursive;

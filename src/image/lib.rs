@@ -22,6 +22,7 @@ mod limits;
 pub mod metrics;
 mod noise;
 mod noise_level;
+mod orientation;
 mod pattern;
 mod poisson;
 mod range;
@@ -41,6 +42,7 @@ pub use interest::pick_crops;
 pub use limits::{MAX_SCAN_PIXELS, MAX_TILES};
 pub use noise::{NoiseSeed, add_gaussian, add_poisson};
 pub use noise_level::estimate_sigma;
+pub use orientation::{Average, Orientation, mean_image};
 #[cfg(feature = "train")]
 pub use pattern::drawn;
 pub use pattern::patterns;

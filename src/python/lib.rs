@@ -14,7 +14,7 @@ use array::{Array, Picture, Told};
 use network::Network;
 use ppdenoise::api::inspect::{Inspect, inspect as facts};
 use ppdenoise::api::{
-    Arithmetic, Choices, Clamping, Denoise, Denoised, Depth, FormatError, GreyImage,
+    Arithmetic, Average, Choices, Clamping, Denoise, Denoised, Depth, FormatError, GreyImage,
     Implausibility, Memory, Origin, Passphrase, Place, QuantisedModel, Raster, Rounding,
     no_passphrase, quantise,
 };
@@ -90,6 +90,7 @@ fn plain(
         let request = Denoise {
             name: Path::new(&name),
             image: &Raster::grey(plane, Depth::Float),
+            average: Average::None,
             arithmetic,
             levels,
             noise_map: map.as_ref(),

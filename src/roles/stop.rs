@@ -121,6 +121,7 @@ mod tests {
         let request = Denoise {
             name: Path::new("image"),
             image: &image,
+            average: Default::default(),
             arithmetic: Arithmetic::Float { model: &model, stand_in: None },
             levels: Default::default(),
             noise_map: None,

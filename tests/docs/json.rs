@@ -31,6 +31,8 @@ fn the_pipelines_reports_have_the_fields_of_their_schemas() {
     seen.check(&relu.run(&widened).report());
     let mut run = |args: &[&str]| seen.check(&lab.run(args).report());
     run(&[&["share-image", "noisy.png", "--out", "other"][..], &common].concat());
+    let turned = ["share-image", "noisy.png", "--average", "2", "--out", "turned"];
+    run(&[&turned[..], &common].concat());
     let tiles = ["share-image", "tall.png", "--tile", "16", "--out", "tall"];
     run(&[&tiles[..], &common].concat());
     run(&[&["gen-triplets", "--size", "9x9", "--out", "other"][..], &common].concat());

@@ -129,6 +129,7 @@ impl World {
         let implausibility = Implausibility::Refused;
         let denoised = denoise(
             &Denoise {
+                average: Average::None,
                 name,
                 image,
                 arithmetic,

@@ -55,6 +55,7 @@ fn note() -> Note {
         depth,
         channel: None,
         tile: None,
+        turned: None,
         sketch: sketch(),
         scan: None,
         headers: vec![MARK; 9],

@@ -1,11 +1,13 @@
 //! The gateway's command line: `share-image`.
 
 use super::Writing;
+use super::parse::averages;
 use crate::cli::batch::Part;
 use crate::cli::dicom::Windowed;
 use crate::cli::keys::Unlock;
 use crate::cli::levels::{Clamp, NoiseArgs};
 use crate::cli::range::Ranged;
+use crate::image::Average;
 use clap::Args;
 use std::path::PathBuf;
 
@@ -33,6 +35,11 @@ pub(crate) struct ShareImage {
     /// by itself. The image is read in bands, so that memory is needed for one row of tiles only.
     #[arg(long, value_name = "SIDE", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) tile: Option<u32>,
+    /// Share each image in N orientations: turned by 180 degrees too (2), mirrored in both ways too (4), and with
+    /// rows and columns exchanged too (8). The receiver takes the mean of the results, which is better. Each
+    /// orientation uses a slot of its own, and the last four of 8 need material for the size on its side.
+    #[arg(long, value_name = "N", value_parser = averages())]
+    pub(crate) average: Option<Average>,
     #[command(flatten)]
     pub(crate) part: Part,
     /// Folder with gateway.key, the servers' .pub files, and receiver.pub. Without receiver.pub no notes

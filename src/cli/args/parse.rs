@@ -2,6 +2,7 @@
 
 use crate::cli::failure::{Code, Failure};
 use crate::ids::Role;
+use crate::image::Average;
 use crate::kernels::Backend;
 use crate::numbers::tanh::TanhStandIn;
 use crate::size::Size;
@@ -83,6 +84,15 @@ pub(crate) fn backends() -> impl TypedValueParser<Value = Backend> {
     let named = |name: String| Backend::ALL.into_iter().find(|backend| backend.name() == name);
     PossibleValuesParser::new(Backend::ALL.map(Backend::name))
         .map(move |name| named(name).expect("a name of the list"))
+}
+
+/// An average by how many orientations it is of; help and completions list the numbers.
+pub(crate) fn averages() -> impl TypedValueParser<Value = Average> {
+    const ALL: [(&str, Average); 3] =
+        [("2", Average::Two), ("4", Average::Four), ("8", Average::Eight)];
+    let named = |name: String| ALL.into_iter().find(|(listed, _)| *listed == name);
+    PossibleValuesParser::new(ALL.map(|(name, _)| name))
+        .map(move |name| named(name).expect("a number of the list").1)
 }
 
 #[cfg(test)]

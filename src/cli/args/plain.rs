@@ -1,12 +1,13 @@
 //! Command lines of what goes on in the clear: `denoise`, `add-noise` and `metrics`.
 
 use super::Writing;
-use super::parse::{parse_activation, parse_positive};
+use super::parse::{averages, parse_activation, parse_positive};
 use super::quantise::Quantise;
 use crate::cli::dicom::Windowed;
 use crate::cli::levels::{Clamp, NoiseArgs, NoiseKind, SensorNoise};
 use crate::cli::plausible::Plausible;
 use crate::cli::range::Ranged;
+use crate::image::Average;
 use crate::numbers::tanh::TanhStandIn;
 use clap::Args;
 use std::path::PathBuf;
@@ -39,6 +40,10 @@ pub(crate) struct Denoise {
     /// nearest; the picture is then as good as that of two servers.
     #[arg(long, value_name = "NUMBER")]
     pub(crate) twin_seed: Option<u64>,
+    /// Denoise the image in N orientations and take the mean of the results, which is better: turned by 180 degrees
+    /// too (2), mirrored in both ways too (4), and with rows and columns exchanged too (8).
+    #[arg(long, value_name = "N", value_parser = averages())]
+    pub(crate) average: Option<Average>,
     #[command(flatten)]
     pub(crate) clamp: Clamp,
     /// With --twin: make it an error if values leave the calibrated ranges of the model, where they wrap around.

@@ -35,7 +35,9 @@ impl From<GatewayError> for Failure {
                     "add --color to share each channel, or convert it to grayscale first".into();
                 (Code::Input, help)
             }
-            GatewayError::ColourWithoutNote | GatewayError::TilesWithoutNote => {
+            GatewayError::ColourWithoutNote
+            | GatewayError::TilesWithoutNote
+            | GatewayError::AverageWithoutNote => {
                 (Code::Usage, "put the receiver's receiver.pub into the --keys folder".into())
             }
             GatewayError::FramesInTiles { side, .. } => {

@@ -30,6 +30,11 @@ impl From<ReceiverError> for Failure {
                 (Code::Input, "get it from that server, or denoise the image again")
             }
             E::ChannelsMissing { .. } => (Code::Input, "give the shares of all three channels"),
+            E::OrientationsMissing { .. } => (
+                Code::Input,
+                "give the results of all shares that `share-image --average` made of it; denoise those that are \
+                 missing",
+            ),
             E::TilesDiffer => (Code::Input, "share the image again, and denoise those shares"),
             E::TilesMissing { .. } => {
                 (Code::Input, "give the results of all tiles; denoise those that are missing")

@@ -52,6 +52,11 @@ pub enum GatewayError {
     /// Without the receiver's key there are no notes, by which tiles are joined again.
     #[error("an image of tiles needs a note, by which its tiles are joined again")]
     TilesWithoutNote,
+    /// Without the receiver's key there are no notes, by which results are averaged.
+    #[error(
+        "an average needs notes, by which the orientations of a picture are found and turned back"
+    )]
+    AverageWithoutNote,
     /// Frames that are larger than a tile.
     #[error("an image of {frames} frames is not cut into tiles")]
     FramesInTiles {

@@ -150,7 +150,7 @@ fn start(gateway: &Gateway, request: &ShareImages<'_>) -> blake3::Hasher {
     let about = request.levels.scale_about.map_or(String::new(), |about| about.to_string());
     let window = request.window.map_or(String::new(), |window: Window| format!("{window:?}"));
     // How much may be clamped decides whether shares are made, not what they are.
-    let cut = format!("{:?} {}", request.tile, request.colour);
+    let cut = format!("{:?} {} {:?}", request.tile, request.colour, request.average);
     let range = request.range.map_or(String::new(), |range| range.to_string());
     for text in [noise, about, window, range, cut] {
         part(&mut hasher, text.as_bytes());

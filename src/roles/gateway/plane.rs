@@ -1,6 +1,6 @@
 //! One grey plane on its way to its shares.
 
-use crate::artefact::{Channel, SharedScan, Tile};
+use crate::artefact::{Channel, SharedScan, Tile, Turned};
 use crate::image::{Depth, GreyImage, ImageFormat, Range};
 use crate::model::Encoded;
 use crate::roles::images::{CHANNELS, ImageLevels};
@@ -21,7 +21,8 @@ pub(super) struct PlaneSource<'a> {
     pub(super) scan: Option<&'a SharedScan>,
 }
 
-/// One grey image on its way to its shares: an image, a channel, a tile, or a channel of a tile.
+/// One grey image on its way to its shares: an image, a channel, a tile, or a channel of a tile; or one of their
+/// orientations.
 pub(super) struct Plane<'a> {
     pub(super) of: PlaneSource<'a>,
     pub(super) depth: Depth,
@@ -30,6 +31,7 @@ pub(super) struct Plane<'a> {
     pub(super) grey: &'a GreyImage,
     pub(super) channel: Option<Channel>,
     pub(super) tile: Option<Tile>,
+    pub(super) turned: Option<Turned>,
 }
 
 impl Plane<'_> {

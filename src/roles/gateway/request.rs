@@ -5,7 +5,7 @@ use crate::files::Place;
 use crate::files::output::Overwrite;
 use crate::ids::ImageId;
 use crate::image::dicom::Window;
-use crate::image::{GreyImage, ImageFormat, Range, Raster, Rect};
+use crate::image::{Average, GreyImage, ImageFormat, Orientation, Range, Raster, Rect};
 use crate::model::Clamping;
 use crate::roles::images::Levels;
 use crate::roles::shard::Shard;
@@ -53,7 +53,7 @@ pub struct ShareImages<'a> {
     /// The model's public description.
     pub public: &'a PublicModelFile,
     /// Prefix of the two shares, `PREFIX.s0` and `PREFIX.s1`; of several images `PREFIX-1` and so on, of
-    /// channels `PREFIX-red` and so on, of tiles `PREFIX-t1` and so on. Or a folder, in which shares are
+    /// channels `PREFIX-red` and so on, of tiles `PREFIX-t1` and so on, of orientations `PREFIX-o1` and so on. Or a folder, in which shares are
     /// called by their images' ids, so that names tell nothing.
     pub out: Place,
     /// How values of DICOM images become grey levels; all that its bits can hold if none.
@@ -66,6 +66,8 @@ pub struct ShareImages<'a> {
     pub colour: bool,
     /// Cuts an image with a longer side into tiles that answer for so many rows and columns each.
     pub tile: Option<usize>,
+    /// In how many orientations each plane is shared; the receiver takes the mean of the results.
+    pub average: Average,
     /// The part of the images to share, by their places in the list.
     pub shard: Shard,
     /// How many pixels beyond the model's input interval are accepted, and clamped.
@@ -93,6 +95,7 @@ impl<'a> ShareImages<'a> {
             levels: Levels::default(),
             colour: false,
             tile: None,
+            average: Average::None,
             shard: Shard::WHOLE,
             clamping: Clamping::Few,
             recursive: false,
@@ -123,7 +126,7 @@ pub struct ShareReport {
     pub read_seconds: f64,
 }
 
-/// A pair of shares: of an image, of a channel, of a tile, or of a channel of a tile.
+/// A pair of shares: of an image, of a channel, of a tile, of a channel of a tile; or of one of their orientations.
 #[derive(Clone, Debug, Serialize)]
 #[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[non_exhaustive]
@@ -140,6 +143,12 @@ pub struct SharedPlane {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "cli", schemars(with = "crate::roles::schema::Rect"))]
     pub tile: Option<Rect>,
+    /// With `--average`, which gives one entry for each orientation: how the picture lies, by the numbers of EXIF. 1 is
+    /// as it is, 2 mirrored left to right, 3 turned by 180 degrees, 4 mirrored top to bottom; 5 to 8 are these with
+    /// rows and columns exchanged.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "shown::orientation")]
+    #[cfg_attr(feature = "cli", schemars(with = "u8"))]
+    pub orientation: Option<Orientation>,
     /// Id of this sharing.
     #[serde(rename = "image_id", serialize_with = "shown::text")]
     #[cfg_attr(feature = "cli", schemars(with = "String"))]
@@ -147,9 +156,9 @@ pub struct SharedPlane {
     /// Prefix of the two files, which end in .s0 and .s1.
     #[serde(serialize_with = "shown::path")]
     pub prefix: PathBuf,
-    /// Rows; of a tile with rows of its neighbours.
+    /// Rows of what was shared; of a tile with rows of its neighbours.
     pub height: usize,
-    /// Columns; of a tile with columns of its neighbours.
+    /// Columns of what was shared; of a tile with columns of its neighbours.
     pub width: usize,
     /// Noise level in grey levels, given or estimated; for Poisson noise that of stabilised levels.
     /// Public.

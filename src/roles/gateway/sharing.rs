@@ -3,13 +3,13 @@
 use super::plane::{Plane, PlaneSource, Ready};
 use super::request::{ShareImages, ShareReport, SharedPlane};
 use super::{Gateway, GatewayError, GatewayEvent, Item};
-use crate::artefact::{Channel, Note, SharedImage, SharedScan, Tile, write_image_shares};
+use crate::artefact::{Channel, Note, SharedImage, SharedScan, Tile, Turned, write_image_shares};
 use crate::files::output::half_done::HalfDone;
 use crate::files::output::{Access, OutputFile, commit_all, commit_part, ensure_not_input};
 use crate::files::{FormatError, Place};
 use crate::ids::{ImageId, RandomError};
 use crate::image::dicom::Origin;
-use crate::image::{ImageFormat, Raster, Sketch};
+use crate::image::{Average, ImageFormat, Raster, Sketch};
 use crate::model::{Encoded, Fit, PublicModel, encode_image};
 use crate::roles::images::{Chosen, ImageLevels, read_noisy};
 use crate::roles::level_note::{LevelNote, tell_noise};
@@ -37,7 +37,7 @@ pub(super) struct Sharing<'a> {
     pub(super) request: &'a ShareImages<'a>,
     pub(super) several: bool,
     pub(super) report: ShareReport,
-    /// The files of the tiles so far.
+    /// The files so far of an image of several.
     pub(super) half_done: Vec<HalfDone>,
 }
 
@@ -70,6 +70,25 @@ impl<'a> Sharing<'a> {
         if image.frames() > 1 {
             return self.frames(of, &image, observer);
         }
+        let known = self.report.images.len();
+        let shared = self.planes(of, &image, observer);
+        let fits = self.all_or_none(known, shared)?;
+        for image in self.report.images[known..].iter().cloned() {
+            observer.event(GatewayEvent::Shared { image, of_several: self.several });
+        }
+        for (fit, levels) in fits {
+            self.tell_clamped(of.file, fit, &levels, observer);
+        }
+        Ok(())
+    }
+
+    /// Shares the planes of an image, and says how each fits.
+    fn planes(
+        &mut self,
+        of: PlaneSource<'_>,
+        image: &Raster,
+        observer: &mut dyn Observer<GatewayEvent>,
+    ) -> Result<Vec<(Fit, ImageLevels)>, GatewayError> {
         let (depth, range) = (image.depth(), image.range());
         let group = self.group(of.file, image.is_colour(), false)?;
         // All channels are judged before the first is written.
@@ -77,16 +96,13 @@ impl<'a> Sharing<'a> {
         for (index, grey) in image.planes().iter().enumerate() {
             let index = index as u8;
             let channel = image.is_colour().then_some(Channel { group, index });
-            let plane = Plane { of, depth, range, grey, channel, tile: None };
+            let plane = Plane { of, depth, range, grey, channel, tile: None, turned: None };
             let ready = self.encode(&plane, observer)?;
             self.judge(of.file, ready.encoded.fit, &ready.levels)?;
             planes.push((plane, ready));
         }
-        for (plane, ready) in &planes {
-            self.write(plane, ready, observer)?;
-            self.tell_clamped(of.file, ready.encoded.fit, &ready.levels, observer);
-        }
-        Ok(())
+        planes.iter().try_for_each(|(plane, ready)| self.write(plane, ready))?;
+        Ok(planes.into_iter().map(|(_, ready)| (ready.encoded.fit, ready.levels)).collect())
     }
 
     fn read<'i>(&self, item: &Item<'i>) -> Result<Read<'i>, GatewayError> {
@@ -131,6 +147,9 @@ impl<'a> Sharing<'a> {
             return refuse(GatewayError::Colour);
         }
         match self.gateway.receiver {
+            Err(_) if self.request.average != Average::None => {
+                refuse(GatewayError::AverageWithoutNote)
+            }
             Err(_) if tiles => refuse(GatewayError::TilesWithoutNote),
             Err(_) if colour => refuse(GatewayError::ColourWithoutNote),
             _ => Ok(ImageId::random().map_err(FormatError::from)?),
@@ -150,14 +169,27 @@ impl<'a> Sharing<'a> {
         Ok(Ready { encoded: encode_image(model, plane.grey, &levels.map), levels })
     }
 
+    /// Writes the shares of a plane, in every orientation that is asked for.
+    pub(super) fn write(&mut self, plane: &Plane<'_>, ready: &Ready) -> Result<(), GatewayError> {
+        let average = self.request.average;
+        if average == Average::None {
+            return self.write_one(plane, ready);
+        }
+        let group = ImageId::random().map_err(FormatError::from)?;
+        for &orientation in average.orientations() {
+            let grey = &orientation.turn(plane.grey);
+            // The levels are those of the upright plane: an estimate of a mirror image may be another one.
+            let levels = ready.levels;
+            let encoded = encode_image(&self.request.public.model, grey, &levels.map);
+            let turned = Some(Turned { group, orientation, average });
+            self.write_one(&Plane { grey, turned, ..*plane }, &Ready { levels, encoded })?;
+        }
+        Ok(())
+    }
+
     /// Writes the shares of one grey image.
-    pub(super) fn write(
-        &mut self,
-        plane: &Plane<'_>,
-        ready: &Ready,
-        observer: &mut dyn Observer<GatewayEvent>,
-    ) -> Result<(), GatewayError> {
-        let Plane { of, depth, range, grey, channel, tile } = *plane;
+    fn write_one(&mut self, plane: &Plane<'_>, ready: &Ready) -> Result<(), GatewayError> {
+        let Plane { of, depth, range, grey, channel, tile, turned } = *plane;
         let Ready { levels, encoded: Encoded { pixels: encoded, fit, .. } } = ready;
         let size = grey.size();
         let public = self.request.public;
@@ -170,7 +202,8 @@ impl<'a> Sharing<'a> {
         let (name, headers) = (of.name.to_owned(), Vec::new());
         let sketch = sketch(model, ready, size)?;
         let (format, scan) = (of.format, of.scan.cloned());
-        let note = Note { name, format, depth, range, channel, tile, sketch, scan, headers };
+        let note =
+            Note { name, format, depth, range, channel, tile, turned, sketch, scan, headers };
         let shared = SharedImage {
             id,
             encoded,
@@ -181,14 +214,15 @@ impl<'a> Sharing<'a> {
             note: self.gateway.receiver.as_ref().ok().map(|receiver| (&note, receiver)),
         };
         let outs = write_image_shares(&shared, public, &self.gateway.parties, outs)?;
-        match tile {
-            Some(_) => commit_part(outs, &mut self.half_done)?,
-            None => commit_all(outs)?,
+        match (tile, channel, turned) {
+            (None, None, None) => commit_all(outs)?,
+            _ => commit_part(outs, &mut self.half_done)?,
         }
         let entry = SharedPlane {
             file: of.file.to_owned(),
             channel: channel.map(|channel| channel.index),
             tile: tile.and_then(|tile: Tile| tile.tiling.rect(tile.place)),
+            orientation: turned.map(|turned| turned.orientation),
             id,
             prefix: prefix.name().to_owned(),
             height: size.height,
@@ -196,9 +230,6 @@ impl<'a> Sharing<'a> {
             sigma: levels.sigma,
             clamped: fit.clamped,
         };
-        if tile.is_none() {
-            observer.event(GatewayEvent::Shared { image: entry.clone(), of_several: self.several });
-        }
         self.report.images.push(entry);
         Ok(())
     }
@@ -234,6 +265,9 @@ impl<'a> Sharing<'a> {
         }
         if let Some(colour) = plane.colour() {
             name.push(format!("-{colour}"));
+        }
+        if let Some(Turned { orientation, .. }) = plane.turned {
+            name.push(format!("-o{orientation}"));
         }
         out.called(name.into())
     }

@@ -79,11 +79,11 @@ impl Sharing<'_> {
     }
 
     /// After a failure, forgets the entries behind those that were `known` and removes their files.
-    fn all_or_none(
+    pub(super) fn all_or_none<T>(
         &mut self,
         known: usize,
-        shared: Result<(), GatewayError>,
-    ) -> Result<(), GatewayError> {
+        shared: Result<T, GatewayError>,
+    ) -> Result<T, GatewayError> {
         if shared.is_err() {
             self.report.images.truncate(known);
             self.half_done.drain(..).for_each(HalfDone::remove);
@@ -118,7 +118,8 @@ impl Sharing<'_> {
             let planes = image.frame(frame).map_err(about)?;
             for (index, (grey, fitted)) in planes.iter().zip(&mut fits).enumerate() {
                 let channel = colour.map(|group| Channel { group, index: index as u8 });
-                self.part(&Plane { of, depth, range, grey, channel, tile }, fitted, observer)?;
+                let plane = Plane { of, depth, range, grey, channel, tile, turned: None };
+                self.part(&plane, fitted, observer)?;
             }
             observer.progress((frame + 1) as f64 / frames as f64);
         }
@@ -159,7 +160,8 @@ impl Sharing<'_> {
                 for (index, fitted) in fits.iter_mut().enumerate() {
                     let grey: &GreyImage = &cutter.tile(column, index).map_err(about)?;
                     let channel = colour.map(|group| Channel { group, index: index as u8 });
-                    self.part(&Plane { of, depth, range, grey, channel, tile }, fitted, observer)?;
+                    let plane = Plane { of, depth, range, grey, channel, tile, turned: None };
+                    self.part(&plane, fitted, observer)?;
                 }
             }
             observer.progress((row + 1) as f64 / tiling.counts().height as f64);
@@ -179,7 +181,7 @@ impl Sharing<'_> {
         let ready = self.encode(plane, observer)?;
         fit.note(ready.encoded.fit);
         self.judge(plane.of.file, *fit, &ready.levels)?;
-        self.write(plane, &ready, observer)?;
+        self.write(plane, &ready)?;
         *met = Some(ready.levels);
         Ok(())
     }

@@ -11,10 +11,10 @@ use super::level_note::{LevelNote, tell_noise};
 use super::observer::Observer;
 use super::plausible::{Implausibility, Plausibility};
 use super::settle::settle;
-use crate::image::{GreyImage, ImageError, Raster};
+use crate::image::{Average, GreyImage, ImageError, Implausible, Orientation, Raster, mean_image};
 use crate::model::{
     Clamping, DenoisedGrey, FloatModel, LevelMap, NoisePlane, OutOfRange, QuantisedModel, Rounding,
-    Trained, TwinOptions,
+    Trained, TwinOptions, Unfit,
 };
 use crate::numbers::tanh::TanhStandIn;
 use crate::size::Size;
@@ -48,6 +48,8 @@ pub struct Denoise<'a> {
     pub name: &'a Path,
     /// The image; each channel of each frame is denoised by itself.
     pub image: &'a Raster,
+    /// In how many orientations each is denoised, of which the mean is the result.
+    pub average: Average,
     /// How.
     pub arithmetic: Arithmetic<'a>,
     /// Its noise.
@@ -164,17 +166,13 @@ pub fn denoise(
         let ImageLevels { sigma, map } = found.map_err(|e| PlainError::from(e).about(file))?;
         tell_noise(levels, file, sigma, arithmetic.trained(), observer);
         observer.event(PlainEvent::Denoising);
-        let DenoisedGrey { image, residual, out_of_range: left } =
-            one(request, plane, &map, noise_map, observer)?;
+        let Averaged { image, judged, out_of_range: left } =
+            averaged(request, plane, &map, noise_map, observer)?;
         if let Some(left) = left {
             keep_ranges(request, &left, observer)?;
             out_of_range = Some(out_of_range.unwrap_or_default().and(left));
         }
-        // Where the noise is not the same everywhere no less is accepted than where it is most.
-        let noise = noise_map.map(|noise| noise.greatest);
-        let noise = noise.unwrap_or_else(|| arithmetic.trained().working_noise(&map));
-        let found = residual.judge(noise);
-        let settled = settle(request.implausibility, found, file, observer);
+        let settled = settle(request.implausibility, judged, file, observer);
         let settled = settled.map_err(|found| PlainError::from(found).about(file))?;
         plausibility = plausibility.and(settled);
         planes[channel].extend(image.into_pixels());
@@ -203,14 +201,74 @@ fn keep_ranges(
     Ok(())
 }
 
-/// Denoises one plane.
+/// The mean of the results of a plane's orientations.
+struct Averaged {
+    image: GreyImage,
+    /// The one that takes away most, if one does too much.
+    judged: Result<(), Implausible>,
+    /// Of all of them.
+    out_of_range: Option<OutOfRange>,
+}
+
+/// Denoises one plane in every orientation that is asked for.
+fn averaged(
+    request: &Denoise<'_>,
+    plane: &GreyImage,
+    levels: &LevelMap,
+    noise_map: Option<NoiseMap<'_>>,
+    observer: &mut dyn Observer<PlainEvent>,
+) -> Result<Averaged, PlainError> {
+    // Where the noise is not the same everywhere no less is accepted than where it is most.
+    let noise = noise_map.map(|noise| noise.greatest);
+    let noise = noise.unwrap_or_else(|| request.arithmetic.trained().working_noise(levels));
+    let judge = |orientation: Orientation, found: DenoisedGrey| {
+        let DenoisedGrey { image, residual, out_of_range } = found;
+        let judged = residual.judge(noise).map_err(|mut found| {
+            found.place = orientation.place_back(found.place, image.size());
+            found
+        });
+        Averaged { image: orientation.turn_back(&image), judged, out_of_range }
+    };
+    let (found, clamped) = one(request, plane, levels, noise_map, observer)?;
+    // As many pixels of every orientation.
+    if let Some(unfit) = clamped {
+        observer.event(LevelNote::Clamped { file: request.name.to_owned(), unfit }.into());
+    }
+    let mut first = judge(Orientation::UPRIGHT, found);
+    let mut others = Vec::new();
+    for &orientation in &request.average.orientations()[1..] {
+        let turned = orientation.turn(plane);
+        let map = request.noise_map.map(|map| orientation.turn(map));
+        let noise_map = noise_map.zip(map.as_ref());
+        let noise_map = noise_map.map(|(of, map)| NoiseMap { levels: map.pixels(), ..of });
+        let (found, _) = one(request, &turned, levels, noise_map, observer)?;
+        let Averaged { image, judged, out_of_range } = judge(orientation, found);
+        others.push(image);
+        first.judged = worse(first.judged, judged);
+        first.out_of_range = match (first.out_of_range, out_of_range) {
+            (Some(a), Some(b)) => Some(a.and(b)),
+            (a, b) => a.or(b),
+        };
+    }
+    Ok(Averaged { image: mean_image(first.image, &others)?, ..first })
+}
+
+/// The one that takes away more, if one does too much.
+fn worse(a: Result<(), Implausible>, b: Result<(), Implausible>) -> Result<(), Implausible> {
+    match (a, b) {
+        (Err(a), Err(b)) => Err(if b.times > a.times { b } else { a }),
+        (a, b) => a.and(b),
+    }
+}
+
+/// Denoises one plane, and says what of it had to be clamped, if anything.
 fn one(
     request: &Denoise<'_>,
     plane: &GreyImage,
     levels: &LevelMap,
     noise_map: Option<NoiseMap<'_>>,
     observer: &mut dyn Observer<PlainEvent>,
-) -> Result<DenoisedGrey, PlainError> {
+) -> Result<(DenoisedGrey, Option<Unfit>), PlainError> {
     let (denoised, clamped) = match request.arithmetic {
         Arithmetic::Float { model, stand_in } => {
             let activation = |v: &mut [f32]| match stand_in {
@@ -237,10 +295,8 @@ fn one(
             (denoised, (fit.clamped > 0).then(|| fit.unfit(&model.public, levels)))
         }
     };
-    if let Some(unfit) = clamped {
-        observer.event(LevelNote::Clamped { file: request.name.to_owned(), unfit }.into());
-    }
-    denoised.map_err(|e| PlainError::from(e).about(request.name))
+    let denoised = denoised.map_err(|e| PlainError::from(e).about(request.name))?;
+    Ok((denoised, clamped))
 }
 
 #[cfg(test)]

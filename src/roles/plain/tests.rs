@@ -32,6 +32,7 @@ fn denoised(
     let request = Denoise {
         name: Path::new("image"),
         image: &Raster::grey(noisy, Depth::Float),
+        average: Average::None,
         arithmetic,
         levels,
         noise_map,
@@ -81,5 +82,36 @@ fn maps_are_refused_that_a_network_cannot_be_told() {
             _ => matches!(error, PlainError::Image(ImageError::Sigma { .. })),
         };
         assert!(expected, "{error}");
+    }
+}
+
+#[test]
+fn an_average_is_the_mean_of_orientations_and_the_map_turns_with_the_picture() {
+    let [told, _] = networks();
+    let ramp = (0..SIZE.pixels()).map(|i| 5.0 + (i % SIZE.width) as f32);
+    let map = GreyImage::new(SIZE.height, SIZE.width, ramp.collect()).unwrap();
+    let noisy = add_gaussian(&flat(120.0, SIZE), 25.0, 1).unwrap();
+    let run = |image: &GreyImage, map: &GreyImage, average| {
+        let request = Denoise {
+            name: Path::new("image"),
+            image: &Raster::grey(image.clone(), Depth::Float),
+            average,
+            arithmetic: Arithmetic::Float { model: &told, stand_in: None },
+            levels: Levels::default(),
+            noise_map: Some(map),
+            implausibility: Implausibility::Refused,
+            strict: false,
+        };
+        denoise(&request, &mut Silent).unwrap().image.into_grey().unwrap()
+    };
+    for average in [Average::Two, Average::Eight] {
+        let each = average.orientations().iter().map(|orientation| {
+            let [image, map] = [&noisy, &map].map(|image| orientation.turn(image));
+            orientation.turn_back(&run(&image, &map, Average::None))
+        });
+        let each: Vec<GreyImage> = each.collect();
+        let mean = mean_image(each[0].clone(), &each[1..]).unwrap();
+        assert_eq!(run(&noisy, &map, average), mean);
+        assert_ne!(mean, each[0]);
     }
 }

@@ -76,6 +76,14 @@ pub enum ReceiverError {
         /// The names of the channels.
         missing: Vec<&'static str>,
     },
+    /// A picture without the results of all orientations that it was shared in.
+    #[error("{found} of the {all} results are here whose mean is this image")]
+    OrientationsMissing {
+        /// How many are here.
+        found: usize,
+        /// Of how many.
+        all: usize,
+    },
     /// Tiles whose notes contradict each other.
     #[error("the tiles of this image do not say the same of it")]
     TilesDiffer,

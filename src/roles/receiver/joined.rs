@@ -1,17 +1,16 @@
 //! Images of tiles and frames: how they are joined, one row of tiles in memory.
 
+use super::Work;
 use super::error::ReceiverError;
 use super::event::ReceiverEvent;
 use super::judged::Provenance;
-use super::plan::{Job, Pair, Parts, Scan};
+use super::plan::{Job, Parts, Scan};
 use super::request::Reconstructed;
-use super::{Work, grey};
 use crate::files::{FormatError, Place};
 use crate::image::{GreyImage, ImageError, ImageFormat, Joiner, Raster, Rect, by_rows};
 use crate::network::MAX_PIXELS;
 use crate::roles::images::{Target, output_format};
 use crate::roles::observer::Observer;
-use crate::size::Position;
 use crate::size::Size;
 use std::path::PathBuf;
 use std::time::Instant;
@@ -76,10 +75,10 @@ impl Work<'_> {
         let mut rects = tiling.rects();
         for (row, cores) in cores.chunks(columns).enumerate() {
             for ((column, core), rect) in cores.iter().enumerate().zip(&mut rects) {
-                for (channel, pair) in core.pairs.iter().enumerate() {
-                    let tile = self.tile(pair, core.first(rect), &mut of, observer)?;
+                for (channel, plane) in core.planes.iter().enumerate() {
+                    let tile = self.plane(plane, core.first(rect), &mut of, observer)?;
                     let put = joiner.put(column, channel, &tile, core.inset);
-                    put.map_err(|e| ReceiverError::from(e).about(pair[0].name()))?;
+                    put.map_err(|e| ReceiverError::from(e).about(plane.first[0].name()))?;
                 }
             }
             let started = Instant::now();
@@ -114,10 +113,11 @@ impl Work<'_> {
         let mut of = Provenance::new(Some(scan.cores.len()));
         observer.event(ReceiverEvent::JoiningFrames);
         for (done, (core, rect)) in scan.cores.iter().zip(tiling.rects()).enumerate() {
-            for (plane, pair) in planes.iter_mut().zip(&core.pairs) {
+            for (plane, results) in planes.iter_mut().zip(&core.planes) {
                 let own = Rect { top: core.inset.row, left: core.inset.column, ..rect };
-                let part = self.tile(pair, core.first(rect), &mut of, observer)?.crop(own);
-                let part = part.map_err(|e| ReceiverError::from(e).about(pair[0].name()))?;
+                let part = self.plane(results, core.first(rect), &mut of, observer)?.crop(own);
+                let part =
+                    part.map_err(|e| ReceiverError::from(e).about(results.first[0].name()))?;
                 let lines = part.pixels().chunks_exact(rect.width).zip(rect.top..);
                 for (line, row) in lines {
                     plane[row * width + rect.left..][..rect.width].copy_from_slice(line);
@@ -126,18 +126,6 @@ impl Work<'_> {
             observer.progress((done + 1) as f64 / scan.cores.len() as f64);
         }
         Ok((raster(planes, Size::new(height, width), job)?, of))
-    }
-
-    /// A tile that begins at row and column `at` of the image.
-    fn tile(
-        &self,
-        pair: &Pair,
-        at: Position,
-        of: &mut Provenance,
-        observer: &mut dyn Observer<ReceiverEvent>,
-    ) -> Result<GreyImage, ReceiverError> {
-        let result = self.result(pair, at, of, observer)?;
-        grey(&result).map_err(|e| ReceiverError::from(e).about(pair[0].name()))
     }
 }
 

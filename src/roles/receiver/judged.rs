@@ -1,11 +1,11 @@
 //! Results, each judged by the sketch of the noisy picture in the gateway's note.
 
-use super::plan::{Job, Pair};
+use super::plan::{Job, Pair, PlaneResults};
 use super::request::{Reconstructed, ResultOf};
-use super::{Note, ReceiverError, ReceiverEvent, Reconstruction, Work};
+use super::{Note, ReceiverError, ReceiverEvent, Reconstruction, Work, orientation, upright};
 use crate::files::Place;
-use crate::image::Rect;
 use crate::image::metrics::Quality;
+use crate::image::{GreyImage, Rect, mean_image};
 use crate::roles::observer::{Observer, Silent};
 use crate::roles::plausible::Plausibility;
 use crate::roles::range_alarm::{Alarmed, RangeAlarm};
@@ -59,18 +59,36 @@ impl Provenance {
 }
 
 impl Work<'_> {
-    /// Opens the shares of one plane, whose first pixel is at row and column `at` of the image that it is a part of,
-    /// and judges the result by its range alarm and its residual.
+    /// One plane, whose first pixel is at row and column `at` of the image that it is a part of: the mean of the
+    /// results that make it, each judged and upright.
     ///
     /// # Errors
     /// As [`super::Receiver::image`].
-    pub(super) fn result(
+    pub(super) fn plane(
+        &self,
+        results: &PlaneResults,
+        at: Position,
+        of: &mut Provenance,
+        observer: &mut dyn Observer<ReceiverEvent>,
+    ) -> Result<GreyImage, ReceiverError> {
+        let first = self.result(&results.first, at, of, observer)?;
+        let others = results.others.iter().map(|pair| self.result(pair, at, of, observer));
+        let others = others.collect::<Result<Vec<_>, _>>()?;
+        let mean = mean_image(first, &others);
+        mean.map_err(|e| ReceiverError::from(e).about(results.first[0].name()))
+    }
+
+    /// Opens the shares of one result, and judges it by its range alarm and its residual.
+    ///
+    /// # Errors
+    /// As [`super::Receiver::image`].
+    fn result(
         &self,
         [a, b]: &Pair,
         at: Position,
         of: &mut Provenance,
         observer: &mut dyn Observer<ReceiverEvent>,
-    ) -> Result<Reconstruction, ReceiverError> {
+    ) -> Result<GreyImage, ReceiverError> {
         let result = self.receiver.open_pair([a, b])?;
         // Whoever planned the work told of notes that cannot be read.
         let note = self.receiver.note(&result, &mut Silent);
@@ -79,7 +97,8 @@ impl Work<'_> {
         let found = self.judge(&result, note.as_ref(), a.name(), at, observer)?;
         of.shares.push(ResultOf::from(&result));
         of.plausibility = of.plausibility.and(found);
-        Ok(result)
+        let upright = upright(&result, note.as_ref());
+        upright.map_err(|e| ReceiverError::from(e).about(a.name()))
     }
 
     /// Judges a result by its note; `file` names it, and `at` is where it begins.
@@ -99,8 +118,9 @@ impl Work<'_> {
             return Ok(Plausibility::Unknown);
         };
         let found = residual.judge(sketch.noise()).map_err(|mut found| {
-            let Rect { top, left, .. } = found.place;
-            (found.place.top, found.place.left) = (top + at.row, left + at.column);
+            let place = orientation(note).place_back(found.place, result.size);
+            let (top, left) = (place.top + at.row, place.left + at.column);
+            found.place = Rect { top, left, ..place };
             found
         });
         let settled = settle(self.request.implausibility, found, file, observer);

@@ -21,7 +21,7 @@ use crate::files::container::{AskPassphrase, OpenFrom};
 use crate::files::keys::{KeyFolder, PublicKey, SecretKey};
 use crate::files::{FormatError, Place};
 use crate::ids::{ImageId, Role};
-use crate::image::{GreyImage, ImageError};
+use crate::image::{GreyImage, ImageError, Orientation};
 use judged::settle_alarm;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -56,7 +56,7 @@ impl Receiver {
     }
 
     /// The denoised image of two result shares, in any order; grey levels are neither rounded nor
-    /// clipped. Of the note only the sketch is used, if there is the gateway's key.
+    /// clipped. Of the note only the sketch and the orientation are used, if there is the gateway's key.
     ///
     /// # Errors
     /// [`ReceiverError::Artefact`] if they do not belong together, [`ReceiverError::Format`]; [`ReceiverError::Implausible`] if
@@ -89,11 +89,11 @@ impl Receiver {
             Some(Ok(())) => Plausibility::Plausible,
             Some(Err(found)) => Plausibility::Implausible(found),
         };
-        Ok((grey(&result)?, plausibility))
+        Ok((upright(&result, note.as_ref())?, plausibility))
     }
 
     /// Puts results together and writes their images, with the names, formats and depths that their notes
-    /// tell: channels become one colour image, tiles are joined, and so are frames where a DICOM file is
+    /// tell: channels become one colour image, orientations their mean, tiles are joined, and so are frames where a DICOM file is
     /// derived; without an original each frame is an image of its own, in a folder. What cannot be put
     /// together is told, and the others go on.
     ///
@@ -176,8 +176,18 @@ impl Work<'_> {
     }
 }
 
-/// The grey levels as an image.
-fn grey(result: &Reconstruction) -> Result<GreyImage, ImageError> {
+/// How the picture lay that was shared.
+fn orientation(note: Option<&Note>) -> Orientation {
+    let turned = note.and_then(|note| note.turned);
+    turned.map_or(Orientation::UPRIGHT, |turned| turned.orientation)
+}
+
+/// The grey levels as an image, turned back if it was turned.
+fn upright(result: &Reconstruction, note: Option<&Note>) -> Result<GreyImage, ImageError> {
     let pixels = result.grey().map(|v| v as f32).collect();
-    GreyImage::new(result.size.height, result.size.width, pixels)
+    let image = GreyImage::new(result.size.height, result.size.width, pixels)?;
+    Ok(match orientation(note) {
+        Orientation::UPRIGHT => image,
+        turned => turned.turn_back(&image),
+    })
 }

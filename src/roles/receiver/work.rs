@@ -3,13 +3,12 @@
 use super::error::ReceiverError;
 use super::event::ReceiverEvent;
 use super::judged::{Provenance, settle_alarm};
-use super::plan::{Job, Originals, Pair, Parts, plan};
+use super::plan::{Job, Originals, Parts, PlaneResults, plan};
 use super::references::{check_outputs, references};
 use super::request::{Reconstructed, ResultOf};
-use super::{Work, grey, joined};
-use crate::artefact::Reconstruction;
+use super::{Work, joined, upright};
 use crate::files::Place;
-use crate::image::Raster;
+use crate::image::{GreyImage, Raster};
 use crate::roles::observer::Observer;
 use crate::size::Position;
 use std::path::PathBuf;
@@ -46,11 +45,11 @@ impl Work<'_> {
         }
         for ((job, out), reference) in jobs.iter().zip(&targets).zip(&references) {
             let made = match (opened.take(), &job.parts) {
-                (Some((results, of)), _) => self.write(job, results, out, reference, of),
+                (Some((planes, of)), _) => self.write(job, planes, out, reference, of),
                 (None, Parts::Tiles(scan)) => self.join(job, scan, out, reference, observer),
-                (None, Parts::Planes(pairs)) => self
-                    .open(pairs, observer)
-                    .and_then(|(results, of)| self.write(job, results, out, reference, of)),
+                (None, Parts::Planes(planes)) => self
+                    .open(planes, observer)
+                    .and_then(|(planes, of)| self.write(job, planes, out, reference, of)),
             };
             match made {
                 Ok(image) => {
@@ -72,7 +71,7 @@ impl Work<'_> {
         &self,
         [a, b]: [&Place; 2],
         observer: &mut dyn Observer<ReceiverEvent>,
-    ) -> Result<(Job, Reconstruction, Provenance), ReceiverError> {
+    ) -> Result<(Job, GreyImage, Provenance), ReceiverError> {
         let result = self.receiver.open_pair([a, b])?;
         let note = self.receiver.note(&result, observer);
         let range_alarm = settle_alarm(self.request.alarmed, result.alarm, a.name(), observer)?;
@@ -80,25 +79,26 @@ impl Work<'_> {
             self.judge(&result, note.as_ref(), a.name(), Position::default(), observer)?;
         let shares = vec![ResultOf::from(&result)];
         let of = Provenance { shares, tiles: None, plausibility, range_alarm };
+        let image = upright(&result, note.as_ref())?;
         let mut job = Job::single(note, &result, self.request.depth);
         job.bind(self.request, &mut Originals::default())?;
         match job.part_of {
             Some(part) if self.request.out.is_folder() => {
                 Err(ReceiverError::Part { part }.about(a.name()))
             }
-            _ => Ok((job, result, of)),
+            _ => Ok((job, image, of)),
         }
     }
 
     fn open(
         &self,
-        pairs: &[Pair],
+        planes: &[PlaneResults],
         observer: &mut dyn Observer<ReceiverEvent>,
-    ) -> Result<(Vec<Reconstruction>, Provenance), ReceiverError> {
+    ) -> Result<(Vec<GreyImage>, Provenance), ReceiverError> {
         let mut of = Provenance::new(None);
-        let results =
-            pairs.iter().map(|pair| self.result(pair, Position::new(0, 0), &mut of, observer));
-        Ok((results.collect::<Result<_, _>>()?, of))
+        let planes =
+            planes.iter().map(|plane| self.plane(plane, Position::default(), &mut of, observer));
+        Ok((planes.collect::<Result<_, _>>()?, of))
     }
 
     /// One output a job.
@@ -115,12 +115,11 @@ impl Work<'_> {
     fn write(
         &mut self,
         job: &Job,
-        results: Vec<Reconstruction>,
+        planes: Vec<GreyImage>,
         out: &Place,
         reference: &Option<PathBuf>,
         of: Provenance,
     ) -> Result<Reconstructed, ReceiverError> {
-        let planes = results.iter().map(grey).collect::<Result<Vec<_>, _>>()?;
         let image = Raster::of_planes(planes, job.depth)?.with_range(job.range);
         self.finish(job, &image, out, reference, of)
     }

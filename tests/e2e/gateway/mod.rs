@@ -1,6 +1,7 @@
 //! What the gateway shares: images of every kind, with the notes that travel with them.
 
 mod again;
+mod averages;
 mod batch;
 mod dicom;
 mod inputs;

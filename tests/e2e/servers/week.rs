@@ -10,7 +10,7 @@ use ppdenoise::internals::roles::images::Levels;
 use ppdenoise::internals::roles::{Arithmetic, Denoise, Implausibility, Silent, denoise};
 use ppdenoise_base::numbers::ring::RingBits;
 use ppdenoise_base::size::Size;
-use ppdenoise_image::{GreyImage, add_gaussian};
+use ppdenoise_image::{Average, GreyImage, add_gaussian};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -169,6 +169,7 @@ impl Week {
         lab.run(&["reconstruct", "out0", "out1", "--keys", "receiver", "--out", &out]).done();
         for (name, noisy) in Week::pictures(day) {
             let request = Denoise {
+                average: Average::None,
                 name: &PathBuf::from(&name),
                 image: &noisy.into(),
                 arithmetic: Arithmetic::Integer {

@@ -13,7 +13,7 @@ use crate::files::Place;
 use crate::files::container::header::ResultShare;
 use crate::ids::{ImageId, Party, SessionId};
 use crate::image::dicom::{Origin, Window};
-use crate::image::{Depth, ImageFormat, Range, Rect, Tiling};
+use crate::image::{Depth, ImageFormat, Orientation, Range, Rect, Tiling};
 use crate::roles::images::{CHANNELS, Target, restored_name, shares};
 use crate::roles::observer::Observer;
 use crate::size::Position;
@@ -45,10 +45,23 @@ pub(super) struct Job {
 /// Both shares of a result.
 pub(super) type Pair = [Place; 2];
 
+/// The results that make one plane.
+pub(super) struct PlaneResults {
+    pub(super) first: Pair,
+    /// Those of its other orientations, of which with the first the mean is taken.
+    pub(super) others: Vec<Pair>,
+}
+
+impl From<Pair> for PlaneResults {
+    fn from(first: Pair) -> Self {
+        PlaneResults { first, others: Vec::new() }
+    }
+}
+
 /// What an image is made of.
 pub(super) enum Parts {
     /// Itself, or each of its channels.
-    Planes(Vec<Pair>),
+    Planes(Vec<PlaneResults>),
     Tiles(Scan),
 }
 
@@ -68,7 +81,7 @@ pub(super) struct Core {
     /// Where in the tile it is.
     pub(super) inset: Position,
     /// One a channel.
-    pub(super) pairs: Vec<Pair>,
+    pub(super) planes: Vec<PlaneResults>,
 }
 
 impl Core {
@@ -82,15 +95,16 @@ impl Core {
 impl Job {
     /// One plane, which is reconstructed already; `depth` is that of an image without a note.
     pub(super) fn single(note: Option<Note>, result: &Reconstruction, depth: Depth) -> Job {
-        let part_of = note.as_ref().and_then(|note| match (note.tile, note.channel) {
-            (Some(_), _) => Some("tile of a larger image"),
-            (None, Some(_)) => Some("channel of a colour image"),
-            (None, None) => None,
+        let part_of = note.as_ref().and_then(|n| match (n.tile, n.channel, n.turned) {
+            (Some(_), _, _) => Some("tile of a larger image"),
+            (None, Some(_), _) => Some("channel of a colour image"),
+            (None, None, Some(_)) => Some("result of several whose mean is the image"),
+            (None, None, None) => None,
         });
         Job { part_of, ..Job::of(note.as_ref(), result.image_id, Vec::new(), depth) }
     }
 
-    fn of(note: Option<&Note>, image: ImageId, pairs: Vec<Pair>, depth: Depth) -> Job {
+    fn of(note: Option<&Note>, image: ImageId, planes: Vec<PlaneResults>, depth: Depth) -> Job {
         let name = match note {
             Some(note) if !note.name.is_empty() => restored_name(&note.name, note.format),
             Some(note) => restored_name(&image.to_string(), note.format),
@@ -98,7 +112,7 @@ impl Job {
         };
         let depth = note.map_or(depth, |note| note.depth);
         let range = note.and_then(|note| note.range);
-        let (parts, scan) = (Parts::Planes(pairs), scan_name(note));
+        let (parts, scan) = (Parts::Planes(planes), scan_name(note));
         let shared = note.and_then(|note| note.scan.clone());
         let (original, window) = (None, None);
         Job { name, depth, range, parts, part_of: None, scan, shared, original, window }
@@ -124,7 +138,7 @@ impl Job {
                     name: format!("{stem}-{number:0digits$}.{extension}"),
                     depth: self.depth,
                     range: self.range,
-                    parts: Parts::Planes(core.pairs),
+                    parts: Parts::Planes(core.planes),
                     part_of: None,
                     scan: None,
                     shared: self.shared.clone(),
@@ -163,11 +177,11 @@ impl Job {
     }
 
     fn file(&self) -> &Place {
-        let pairs = match &self.parts {
-            Parts::Planes(pairs) => pairs,
-            Parts::Tiles(scan) => &scan.cores[0].pairs,
+        let planes = match &self.parts {
+            Parts::Planes(planes) => planes,
+            Parts::Tiles(scan) => &scan.cores[0].planes,
         };
-        &pairs[0][0]
+        &planes[0].first[0]
     }
 }
 
@@ -177,8 +191,8 @@ fn scan_name(note: Option<&Note>) -> Option<String> {
     Some(note.name.clone())
 }
 
-/// One channel of a colour image: its note, id and shares.
-type Plane = (Note, ImageId, Pair);
+/// One plane, or one of its orientations: its note, id and results.
+type Plane = (Note, ImageId, PlaneResults);
 
 /// An image that cannot be made of what is here.
 struct Refused {
@@ -202,6 +216,7 @@ pub(super) fn plan(
     let mut jobs = Vec::new();
     let mut colours: BTreeMap<ImageId, [Option<Plane>; 3]> = BTreeMap::new();
     let mut scans: BTreeMap<ImageId, Tiles> = BTreeMap::new();
+    let (mut planes, mut turned) = (Vec::new(), BTreeMap::<ImageId, Orientations>::new());
     for (image, pair) in pairs(work, observer)? {
         let sealed = match receiver.sealed_note(&pair[0]) {
             Ok(sealed) => sealed,
@@ -211,22 +226,37 @@ pub(super) fn plan(
             }
         };
         let Some(mut note) = receiver.open_note(image, &sealed, observer) else {
-            jobs.push(Job::of(None, image, vec![pair], request.depth));
+            jobs.push(Job::of(None, image, vec![pair.into()], request.depth));
             continue;
         };
         // Read again when the result is judged: there may be tens of thousands of tiles.
         drop(std::mem::take(&mut note.sketch));
+        match note.turned {
+            None => planes.push((note, image, pair.into())),
+            Some(of) => {
+                let all = turned.entry(of.group).or_default();
+                all.insert(of.orientation, (note, image, pair.into()));
+            }
+        }
+    }
+    for orientations in turned.into_values() {
+        match averaged(orientations) {
+            Ok(plane) => planes.extend(plane),
+            Err(Refused { file, error }) => refuse(work, &file, *error, observer),
+        }
+    }
+    for (note, image, results) in planes {
         // A note says 0, 1 or 2.
         let index = note.channel.map_or(0, |channel| usize::from(channel.index));
         match (note.tile, note.channel) {
             (Some(tile), _) => {
                 let planes = scans.entry(tile.group).or_default().entry(tile.place).or_default();
-                planes[index] = Some((note, image, pair));
+                planes[index] = Some((note, image, results));
             }
             (None, Some(channel)) => {
-                colours.entry(channel.group).or_default()[index] = Some((note, image, pair));
+                colours.entry(channel.group).or_default()[index] = Some((note, image, results));
             }
-            (None, None) => jobs.push(Job::of(Some(&note), image, vec![pair], request.depth)),
+            (None, None) => jobs.push(Job::of(Some(&note), image, vec![results], request.depth)),
         }
     }
     let colours = colours.into_values().map(|planes| joined(planes, request.depth));
@@ -310,6 +340,23 @@ fn refuse(
     work.failed(file.name(), e.about(file.name()), observer);
 }
 
+/// The results of a plane by the orientation that was shared.
+type Orientations = BTreeMap<Orientation, Plane>;
+
+/// The plane whose orientations these are, if all are here.
+fn averaged(orientations: Orientations) -> Result<Option<Plane>, Refused> {
+    let found = orientations.len();
+    let mut planes = orientations.into_values();
+    let Some((note, image, mut results)) = planes.next() else { return Ok(None) };
+    let all = note.turned.map_or(1, |turned| turned.average.orientations().len());
+    if found < all {
+        let [file, _] = results.first;
+        return Err(Refused::new(file, ReceiverError::OrientationsMissing { found, all }));
+    }
+    results.others = planes.map(|(_, _, other)| other.first).collect();
+    Ok(Some((note, image, results)))
+}
+
 /// The colour image of its channels, if all are here.
 fn joined(planes: [Option<Plane>; 3], depth: Depth) -> Result<Option<Job>, Refused> {
     let missing: Vec<&str> =
@@ -317,10 +364,10 @@ fn joined(planes: [Option<Plane>; 3], depth: Depth) -> Result<Option<Job>, Refus
     let mut planes = planes.into_iter().flatten();
     let Some((note, image, first)) = planes.next() else { return Ok(None) };
     if !missing.is_empty() {
-        let [file, _] = first;
+        let [file, _] = first.first;
         return Err(Refused::new(file, ReceiverError::ChannelsMissing { missing }));
     }
-    let mut pairs = vec![first];
-    pairs.extend(planes.map(|(_, _, pair)| pair));
-    Ok(Some(Job::of(Some(&note), image, pairs, depth)))
+    let mut channels = vec![first];
+    channels.extend(planes.map(|(_, _, results)| results));
+    Ok(Some(Job::of(Some(&note), image, channels, depth)))
 }

@@ -15,7 +15,9 @@ pub(super) type Tiles = BTreeMap<Position, [Option<Plane>; 3]>;
 /// The image of its tiles, if all are here.
 pub(super) fn of_tiles(group: ImageId, tiles: Tiles) -> Result<Option<Job>, Refused> {
     let first = tiles.values().flatten().flatten().next();
-    let of = |(note, _, pair): &Plane| Some((note.tile?.tiling, is_colour(note), pair[0].clone()));
+    let of = |(note, _, results): &Plane| {
+        Some((note.tile?.tiling, is_colour(note), results.first[0].clone()))
+    };
     let Some((tiling, colour, file)) = first.and_then(of) else { return Ok(None) };
     let first_scan = first.and_then(|(note, ..)| note.scan.clone());
     let like = |(note, ..): &Plane| {
@@ -44,11 +46,11 @@ fn job(group: ImageId, tiles: Tiles, channels: usize) -> Option<Job> {
     let mut cores: Vec<Core> = Vec::with_capacity(tiles.len());
     // By rows, and within a row by columns.
     for planes in tiles.into_values() {
-        let mut core = Core { inset: Position::new(0, 0), pairs: Vec::with_capacity(channels) };
-        for (note, _, pair) in planes.into_iter().flatten() {
+        let mut core = Core { inset: Position::new(0, 0), planes: Vec::with_capacity(channels) };
+        for (note, _, results) in planes.into_iter().flatten() {
             let tile = note.tile?;
             core.inset = tile.inset;
-            core.pairs.push(pair);
+            core.planes.push(results);
             tiling.get_or_insert(tile.tiling);
             said.get_or_insert_with(|| {
                 let depth = (note.depth, note.range);
