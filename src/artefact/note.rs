@@ -180,6 +180,16 @@ type Fields = (
 type Group = [u8; ImageId::LEN];
 
 impl Note {
+    /// Whether its result makes an image only together with others.
+    pub fn is_part(&self) -> bool {
+        self.turned.is_some() || self.group().is_some()
+    }
+
+    /// What the image has in common with the other tiles and channels of the picture that it is a part of.
+    pub fn group(&self) -> Option<ImageId> {
+        self.tile.map(|tile| tile.group).or(self.channel.map(|channel| channel.group))
+    }
+
     /// The most bytes of a file's name.
     pub const MAX_NAME: usize = 255;
     /// The most bytes of headers.

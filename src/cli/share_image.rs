@@ -124,13 +124,13 @@ impl Observer<GatewayEvent> for Teller<'_> {
 
 impl Teller<'_> {
     fn shared(&self, image: &SharedPlane, of_several: bool) {
-        let which = match (of_several, image.channel) {
-            (false, None) => String::new(),
-            (_, channel) => {
-                let colour = |index: u8| format!(", {}", CHANNELS[usize::from(index)]);
-                let colour = channel.map_or(String::new(), colour);
-                format!("{}{colour}: ", image.file.display())
-            }
+        let colour = image.channel.map(|index| format!(", {}", CHANNELS[usize::from(index)]));
+        let turned = image.orientation.map(|orientation| format!(", orientation {orientation}"));
+        let part = [colour, turned].map(Option::unwrap_or_default).concat();
+        let which = if of_several || !part.is_empty() {
+            format!("{}{part}: ", image.file.display())
+        } else {
+            String::new()
         };
         let (id, prefix) = (image.id, image.prefix.display());
         self.console.note(format!("{which}image {id} shared as {prefix}.s0, .s1"));

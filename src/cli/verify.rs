@@ -6,6 +6,7 @@ use super::failure::{Code, Failure};
 use super::files::read_picture;
 use super::output::{Console, print_json};
 use crate::files::Place;
+use crate::image::Orientation;
 use crate::roles::{self, VerifyError, verify};
 use std::path::Path;
 
@@ -26,7 +27,11 @@ pub(super) fn run(args: &Verify, console: &Console) -> Result<(), Failure> {
     if found.equal {
         let colour = |index: u8| format!("the {} channel of ", CHANNELS[usize::from(index)]);
         let which = found.channel.map_or(String::new(), colour);
-        console.note(format!("the shares are those of {which}'{name}'"));
+        let turned = match found.orientation {
+            Orientation::UPRIGHT => String::new(),
+            orientation => format!(", in orientation {orientation}"),
+        };
+        console.note(format!("the shares are those of {which}'{name}'{turned}"));
         return Ok(());
     }
     let text = format!(

@@ -23,6 +23,14 @@ pub(super) fn channel<S: Serializer>(index: &Option<u8>, to: S) -> Result<S::Ok,
 }
 
 /// How a picture lies, by the numbers of EXIF.
+pub(super) fn orientation_number<S: Serializer>(
+    orientation: &Orientation,
+    to: S,
+) -> Result<S::Ok, S::Error> {
+    orientation.number().serialize(to)
+}
+
+/// How a picture lies, by the numbers of EXIF.
 pub(super) fn orientation<S: Serializer>(
     orientation: &Option<Orientation>,
     to: S,

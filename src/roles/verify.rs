@@ -7,7 +7,7 @@ use crate::files::container::AskPassphrase;
 use crate::files::keys::KeyFolder;
 use crate::files::{FormatError, Place};
 use crate::ids::Role;
-use crate::image::{GreyImage, ImageError, Raster};
+use crate::image::{Average, GreyImage, ImageError, Orientation, Raster};
 use crate::model::encode_image;
 use crate::network::NetworkError;
 use crate::numbers::fixed::decode;
@@ -61,7 +61,7 @@ pub struct Verify<'a> {
     pub shares: [&'a Place; 2],
     /// The model's public description.
     pub model: &'a Place,
-    /// The image; of a colour image the channel that fits best is taken.
+    /// The image; the orientation of it that fits best is taken, and of a colour image the channel.
     pub original: &'a Raster,
 }
 
@@ -77,6 +77,10 @@ pub struct Verification {
     #[serde(serialize_with = "shown::channel")]
     #[cfg_attr(feature = "cli", schemars(with = "Option<String>"))]
     pub channel: Option<u8>,
+    /// How the image lies that was shared, by the numbers of EXIF: 1 is as it is, others are of `share-image --average`.
+    #[serde(serialize_with = "shown::orientation_number")]
+    #[cfg_attr(feature = "cli", schemars(with = "u8"))]
+    pub orientation: Orientation,
     /// Pixels of the shared image.
     #[serde(skip)]
     pub pixels: usize,
@@ -113,15 +117,22 @@ pub fn verify(
     }
     let (height, width) = (fields.height as usize, fields.width as usize);
     let original = request.original;
-    if original.size() != Size::new(height, width) {
-        return Err(VerifyError::OtherSize { height, width });
+    // A share does not say which channel it is, and how that lies; the note does, to the receiver.
+    let mut best: Option<Verification> = None;
+    for (index, plane) in (0..).zip(original.planes()) {
+        let channel = original.is_colour().then_some(index);
+        for &orientation in Average::Eight.orientations() {
+            let turned = orientation.turn(plane);
+            if turned.size() != Size::new(height, width) {
+                continue;
+            }
+            let found = judge(&pair, &public, &turned)?;
+            if best.as_ref().is_none_or(|best| found.pixels_differing < best.pixels_differing) {
+                best = Some(Verification { channel, orientation, ..found });
+            }
+        }
     }
-    // A share does not say which channel it is; the note does, to the receiver.
-    let judged = original.planes().iter().map(|plane| judge(&pair, &public, plane));
-    let judged = judged.collect::<Result<Vec<_>, _>>()?.into_iter().enumerate();
-    let best = judged.min_by_key(|(_, found)| found.pixels_differing);
-    let (channel, found) = best.ok_or(ImageError::Empty { height, width })?;
-    Ok(Verification { channel: original.is_colour().then_some(channel as u8), ..found })
+    best.ok_or(VerifyError::OtherSize { height, width })
 }
 
 /// The shared values beside those that the gateway makes of the image.
@@ -145,6 +156,7 @@ fn judge(
         image_id: pair.fields.image_id.to_string(),
         equal: pixels_differing + patch_means_differing == 0,
         channel: None,
+        orientation: Orientation::UPRIGHT,
         pixels: pair.pixels.len(),
         pixels_differing,
         patch_means_differing,

@@ -26,6 +26,9 @@ impl From<ReceiverError> for Failure {
                 (Code::Input, "`ppdenoise serve` writes them, as files ending in .s0 or .s1")
             }
             E::Copy { .. } => (Code::Input, "give each share once"),
+            E::DenoisedTwice { .. } => {
+                (Code::Input, "give the results of one run, or put them in another folder")
+            }
             E::HalfMissing { .. } => {
                 (Code::Input, "get it from that server, or denoise the image again")
             }

@@ -93,10 +93,16 @@ impl Observer<ReceiverEvent> for Teller<'_> {
             ReceiverEvent::JoiningFrames => console.phase("joining frames"),
             ReceiverEvent::NoGateway { file } => {
                 let file = file.display();
-                console.note(format!("note: there is no '{file}': notes of images are not read, and results not judged"));
+                console.note(format!(
+                    "note: there is no '{file}': notes of images are not read, and results not judged; those of \
+                     `share-image --average` stay turned and mirrored"
+                ));
             }
             ReceiverEvent::NoteUnread { image, error } => {
-                console.note(format!("note: image {image} keeps its id as name: {error}"));
+                console.note(format!(
+                    "note: image {image} keeps its id as name, and stays turned or mirrored if it was shared with \
+                     --average: {error}"
+                ));
             }
             ReceiverEvent::Implausible(result) => tell_implausible(&result, console),
             ReceiverEvent::RangeAlarm { file } => tell_alarm(&file, console),

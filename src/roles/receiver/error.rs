@@ -64,6 +64,12 @@ pub enum ReceiverError {
         /// The file that came first.
         other: PathBuf,
     },
+    /// A part of an image that was denoised twice.
+    #[error("the same part of the image is in '{}', which was denoised from the same share", other.display())]
+    DenoisedTwice {
+        /// The result that came first, and is used.
+        other: PathBuf,
+    },
     /// A share without its other half.
     #[error("the result of server {} that belongs to it is not here", party.index())]
     HalfMissing {

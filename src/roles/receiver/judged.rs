@@ -2,7 +2,7 @@
 
 use super::plan::{Job, Pair, PlaneResults};
 use super::request::{Reconstructed, ResultOf};
-use super::{Note, ReceiverError, ReceiverEvent, Reconstruction, Work, orientation, upright};
+use super::{Note, ReceiverError, ReceiverEvent, Reconstruction, Work, judge, upright};
 use crate::files::Place;
 use crate::image::metrics::Quality;
 use crate::image::{GreyImage, Rect, mean_image};
@@ -113,14 +113,12 @@ impl Work<'_> {
         at: Position,
         observer: &mut dyn Observer<ReceiverEvent>,
     ) -> Result<Plausibility, ReceiverError> {
-        let sketch = note.map(|note| &note.sketch);
-        let Some((sketch, residual)) = sketch.and_then(|s| Some((s, result.residual(s)?))) else {
+        let Some(judged) = note.and_then(|note| judge(result, note)) else {
             return Ok(Plausibility::Unknown);
         };
-        let found = residual.judge(sketch.noise()).map_err(|mut found| {
-            let place = orientation(note).place_back(found.place, result.size);
-            let (top, left) = (place.top + at.row, place.left + at.column);
-            found.place = Rect { top, left, ..place };
+        let found = judged.map_err(|mut found| {
+            let (top, left) = (found.place.top + at.row, found.place.left + at.column);
+            found.place = Rect { top, left, ..found.place };
             found
         });
         let settled = settle(self.request.implausibility, found, file, observer);

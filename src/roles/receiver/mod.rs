@@ -21,7 +21,7 @@ use crate::files::container::{AskPassphrase, OpenFrom};
 use crate::files::keys::{KeyFolder, PublicKey, SecretKey};
 use crate::files::{FormatError, Place};
 use crate::ids::{ImageId, Role};
-use crate::image::{GreyImage, ImageError, Orientation};
+use crate::image::{GreyImage, ImageError, Implausible, Orientation};
 use judged::settle_alarm;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -80,10 +80,7 @@ impl Receiver {
         let result = self.open_pair([&a, &b])?;
         settle_alarm(Alarmed::Refused, result.alarm, a.name(), &mut Silent)?;
         let note = self.note(&result, &mut Silent);
-        let judged = note.as_ref().and_then(|note| {
-            let residual = result.residual(&note.sketch)?;
-            Some(residual.judge(note.sketch.noise()))
-        });
+        let judged = note.as_ref().and_then(|note| judge(&result, note));
         let plausibility = match judged {
             None => Plausibility::Unknown,
             Some(Ok(())) => Plausibility::Plausible,
@@ -180,6 +177,16 @@ impl Work<'_> {
 fn orientation(note: Option<&Note>) -> Orientation {
     let turned = note.and_then(|note| note.turned);
     turned.map_or(Orientation::UPRIGHT, |turned| turned.orientation)
+}
+
+/// Whether what was taken away of the picture in the note is more than the noise told, and where in the upright one;
+/// nothing if the note cannot tell.
+fn judge(result: &Reconstruction, note: &Note) -> Option<Result<(), Implausible>> {
+    let residual = result.residual(&note.sketch)?;
+    Some(residual.judge(note.sketch.noise()).map_err(|mut found| {
+        found.place = orientation(Some(note)).place_back(found.place, result.size);
+        found
+    }))
 }
 
 /// The grey levels as an image, turned back if it was turned.

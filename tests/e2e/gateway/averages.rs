@@ -4,7 +4,7 @@ use crate::common::refusal::{INPUT, USAGE};
 use crate::common::{Ended, Job, KEYS, Lab, TINY, difference, noisy_crop, reports};
 use ppdenoise_base::size::Size;
 use ppdenoise_image::{Depth, GreyImage, ImageFormat, Orientation, Raster, read, write};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fs;
 
@@ -32,15 +32,19 @@ fn share(lab: &Lab, image: &str, out: &str, flags: &[&str]) -> Ended {
 
 /// Triples for all shares, and both servers.
 fn serve(lab: &Lab) {
-    let args = ["gen-triplets", "--keys", KEYS, "--model", "model.pub", "--out", "trip"];
+    serve_into(lab, "trip", "results");
+}
+
+fn serve_into(lab: &Lab, triples: &str, results: &str) {
+    let args = ["gen-triplets", "--keys", KEYS, "--model", "model.pub", "--out", triples];
     lab.run(&[&args[..], &["--for", "shares"]].concat()).done();
     let jobs = [0, 1].map(|party| {
         let ours =
-            |name: &String| name.starts_with("trip") && name.ends_with(&format!(".s{party}"));
+            |name: &String| name.starts_with(triples) && name.ends_with(&format!(".s{party}"));
         // A set for each size.
         let mut sets = lab.names(".").into_iter().filter(ours);
         Job::new(party).with(|job| {
-            (job.images, job.outs) = (vec!["shares".into()], vec!["results".into()]);
+            (job.images, job.outs) = (vec!["shares".into()], vec![results.into()]);
             job.triples = sets.next().unwrap();
             sets.for_each(|set| job.extra.extend(["--triplets".into(), set]));
         })
@@ -82,6 +86,13 @@ fn the_mean_of_eight_is_what_the_twin_makes() {
     for (orientation, id) in &ids {
         let [s0, s1] = [0, 1].map(|party| lab.len(&format!("shares/{id}.s{party}")));
         assert_eq!([s0, s1], [lab.len("alone.s0"), lab.len("alone.s1")], "{orientation}");
+    }
+    // Whoever holds both servers' keys finds how each lies.
+    for (&orientation, id) in &ids {
+        let [s0, s1] = [0, 1].map(|party| format!("shares/{id}.s{party}"));
+        let args = ["verify", &s0, &s1, "--original", "scan.tif", "--keys", KEYS];
+        let found = lab.run(&[&args[..], &["--model", "model.pub", "--json"]].concat()).report();
+        assert_eq!([&found["equal"], &found["orientation"]], [&json!(true), &json!(orientation)]);
     }
     serve(&lab);
     reconstruct(&lab, &["results", "--out", "mean.npy"]).report();
@@ -136,6 +147,35 @@ fn tiles_and_channels_are_averaged_one_by_one() {
     for (joined, twin) in joined.planes().iter().zip(twin.planes()) {
         close(joined, twin);
     }
+
+    // Of several parts that are not complete it is told once.
+    let id = report["images"][0]["image_id"].as_str().unwrap();
+    for party in [0, 1] {
+        fs::remove_file(lab.path(&format!("results/{id}.s{party}"))).unwrap();
+    }
+    let args = ["reconstruct", "results", "--keys", KEYS, "--out", "less.tif"];
+    let ended = lab.run(&args);
+    ended.refused(INPUT, &["1 of the 2 results are here", "1 of 1 failed"]);
+    assert!(!ended.stderr.contains("tiles of this image") && !lab.exists("less.tif"));
+}
+
+#[test]
+fn what_the_receiver_cannot_tell_or_has_twice_is_told() {
+    let lab = lab();
+    raster(&lab, "scan.png", vec![noisy_crop(SIZE)], Depth::Eight);
+    share(&lab, "scan.png", "shares", &["--average", "2"]).report();
+    serve_into(&lab, "trip", "results");
+    fs::create_dir(lab.path("again")).unwrap();
+    serve_into(&lab, "more", "again");
+    let args = ["reconstruct", "results", "again", "--keys", KEYS, "--out", "out"];
+    let ended = lab.run(&args);
+    assert_eq!(ended.stderr.matches("which was denoised from the same share").count(), 2);
+    assert_eq!((ended.code, lab.names("out")), (Some(INPUT), vec!["scan.png".to_string()]));
+
+    fs::remove_file(lab.path("keys/gateway.pub")).unwrap();
+    fs::create_dir(lab.path("ids")).unwrap();
+    let ended = reconstruct(&lab, &["results", "--out", "ids"]);
+    assert!(ended.stderr.contains("stay turned and mirrored"), "{}", ended.stderr);
 }
 
 #[test]

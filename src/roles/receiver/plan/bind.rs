@@ -161,8 +161,14 @@ fn settings(job: &Job) -> Vec<String> {
         Some(window) => format!("--window {window}"),
         None => "no --window".into(),
     };
+    let average = match job.average.orientations().len() {
+        1 => "no --average".into(),
+        count => format!("--average {count}"),
+    };
     let file = shares::<ResultShare>(std::slice::from_ref(job.file())).ok();
-    let Some((_, result)) = file.and_then(|mut found| found.pop()) else { return vec![window] };
+    let Some((_, result)) = file.and_then(|mut found| found.pop()) else {
+        return vec![window, average];
+    };
     let Levels { sigma_ratio, poisson, .. } = result.decode.levels;
     let noise = match poisson {
         Some(PoissonNoise { gain, read_noise }) => {
@@ -171,5 +177,5 @@ fn settings(job: &Job) -> Vec<String> {
         None => format!("noise of {:.3} times the model's", 1.0 / sigma_ratio),
     };
     let image = format!("image {}", result.image_id.short());
-    vec![format!("model {}", result.model_id.short()), noise, window, image]
+    vec![format!("model {}", result.model_id.short()), noise, window, average, image]
 }

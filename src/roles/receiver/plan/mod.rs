@@ -13,12 +13,12 @@ use crate::files::Place;
 use crate::files::container::header::ResultShare;
 use crate::ids::{ImageId, Party, SessionId};
 use crate::image::dicom::{Origin, Window};
-use crate::image::{Depth, ImageFormat, Orientation, Range, Rect, Tiling};
+use crate::image::{Average, Depth, ImageFormat, Orientation, Range, Rect, Tiling};
 use crate::roles::images::{CHANNELS, Target, restored_name, shares};
 use crate::roles::observer::Observer;
 use crate::size::Position;
 pub(super) use bind::Originals;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use tiles::{Tiles, of_tiles};
 
@@ -30,6 +30,8 @@ pub(super) struct Job {
     /// Which of the file's values are black and white, where that is no matter of the depth alone.
     pub(super) range: Option<Range>,
     pub(super) parts: Parts,
+    /// In how many orientations each of its planes was shared.
+    average: Average,
     /// What it is one of, if it is without the others.
     pub(super) part_of: Option<&'static str>,
     /// The name that its file had, if that was DICOM.
@@ -114,8 +116,9 @@ impl Job {
         let range = note.and_then(|note| note.range);
         let (parts, scan) = (Parts::Planes(planes), scan_name(note));
         let shared = note.and_then(|note| note.scan.clone());
-        let (original, window) = (None, None);
-        Job { name, depth, range, parts, part_of: None, scan, shared, original, window }
+        let (original, window, part_of) = (None, None, None);
+        let average = average(note);
+        Job { name, depth, range, parts, average, part_of, scan, shared, original, window }
     }
 
     /// Itself, or its frames one by one where no file takes them together.
@@ -139,6 +142,7 @@ impl Job {
                     depth: self.depth,
                     range: self.range,
                     parts: Parts::Planes(core.planes),
+                    average: self.average,
                     part_of: None,
                     scan: None,
                     shared: self.shared.clone(),
@@ -185,6 +189,11 @@ impl Job {
     }
 }
 
+/// In how many orientations a plane was shared.
+fn average(note: Option<&Note>) -> Average {
+    note.and_then(|note| note.turned).map_or(Average::None, |turned| turned.average)
+}
+
 /// The name of an image's file, if it was DICOM and had one.
 fn scan_name(note: Option<&Note>) -> Option<String> {
     let note = note.filter(|n| n.format == ImageFormat::Dicom && !n.name.is_empty())?;
@@ -217,6 +226,7 @@ pub(super) fn plan(
     let mut colours: BTreeMap<ImageId, [Option<Plane>; 3]> = BTreeMap::new();
     let mut scans: BTreeMap<ImageId, Tiles> = BTreeMap::new();
     let (mut planes, mut turned) = (Vec::new(), BTreeMap::<ImageId, Orientations>::new());
+    let mut parts: BTreeMap<ImageId, PathBuf> = BTreeMap::new();
     for (image, pair) in pairs(work, observer)? {
         let sealed = match receiver.sealed_note(&pair[0]) {
             Ok(sealed) => sealed,
@@ -229,6 +239,14 @@ pub(super) fn plan(
             jobs.push(Job::of(None, image, vec![pair.into()], request.depth));
             continue;
         };
+        if note.is_part() {
+            let first = parts.entry(image).or_insert_with(|| pair[0].name().to_owned());
+            if first != pair[0].name() {
+                let error = ReceiverError::DenoisedTwice { other: first.clone() };
+                refuse(work, &pair[0], error, observer);
+                continue;
+            }
+        }
         // Read again when the result is judged: there may be tens of thousands of tiles.
         drop(std::mem::take(&mut note.sketch));
         match note.turned {
@@ -239,12 +257,20 @@ pub(super) fn plan(
             }
         }
     }
+    // Of an image of several parts it is told once that one of them is not complete.
+    let mut incomplete = BTreeSet::new();
     for orientations in turned.into_values() {
+        let group = orientations.values().next().and_then(|(note, ..)| note.group());
         match averaged(orientations) {
             Ok(plane) => planes.extend(plane),
-            Err(Refused { file, error }) => refuse(work, &file, *error, observer),
+            Err(_) if group.is_some_and(|group| incomplete.contains(&group)) => {}
+            Err(Refused { file, error }) => {
+                incomplete.extend(group);
+                refuse(work, &file, *error, observer);
+            }
         }
     }
+    planes.retain(|(note, ..)| note.group().is_none_or(|group| !incomplete.contains(&group)));
     for (note, image, results) in planes {
         // A note says 0, 1 or 2.
         let index = note.channel.map_or(0, |channel| usize::from(channel.index));

@@ -1,6 +1,6 @@
 //! The image that results of tiles make together.
 
-use super::{Core, Job, Parts, Plane, Refused, Scan, scan_name};
+use super::{Core, Job, Parts, Plane, Refused, Scan, average, scan_name};
 use crate::artefact::Note;
 use crate::ids::ImageId;
 use crate::image::{ImageFormat, by_rows};
@@ -54,12 +54,13 @@ fn job(group: ImageId, tiles: Tiles, channels: usize) -> Option<Job> {
             tiling.get_or_insert(tile.tiling);
             said.get_or_insert_with(|| {
                 let depth = (note.depth, note.range);
-                (name(&note, group), depth, scan_name(Some(&note)), note.scan.clone())
+                let average = average(Some(&note));
+                (name(&note, group), depth, average, scan_name(Some(&note)), note.scan.clone())
             });
         }
         cores.push(core);
     }
-    let (name, (depth, range), scan, shared) = said?;
+    let (name, (depth, range), average, scan, shared) = said?;
     let tiling = tiling?;
     // Frames have no neighbours, and tiles have some on every side but the image's.
     let frames = scan.is_some()
@@ -67,8 +68,8 @@ fn job(group: ImageId, tiles: Tiles, channels: usize) -> Option<Job> {
         && cores.len() > 1
         && cores.iter().all(|core| core.inset == Position::new(0, 0));
     let parts = Parts::Tiles(Scan { tiling, channels, cores, frames });
-    let (original, window) = (None, None);
-    Some(Job { name, depth, range, parts, part_of: None, scan, shared, original, window })
+    let (original, window, part_of) = (None, None, None);
+    Some(Job { name, depth, range, parts, average, part_of, scan, shared, original, window })
 }
 
 fn is_colour(note: &Note) -> bool {
