@@ -6,11 +6,12 @@
 
 use super::{GreyImage, ImageError, Rect};
 use ppdenoise_base::size::Size;
+use serde::Serialize;
 use std::fmt;
 
 /// How a picture lies, by the numbers of TIFF's tag 274 and of EXIF: 1 as it is, 2 mirrored left to right, 3 turned by
 /// 180 degrees, 4 mirrored top to bottom, 5 to 8 these with rows and columns exchanged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct Orientation(u8);
 
 impl Orientation {

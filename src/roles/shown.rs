@@ -1,7 +1,6 @@
 //! How reports show values in JSON.
 
 use super::images::CHANNELS;
-use crate::image::Orientation;
 use crate::image::dicom::Origin;
 use serde::{Serialize, Serializer};
 use std::fmt::Display;
@@ -20,22 +19,6 @@ pub(super) fn text<T: Display, S: Serializer>(value: &T, to: S) -> Result<S::Ok,
 /// A channel of a colour image by its name.
 pub(super) fn channel<S: Serializer>(index: &Option<u8>, to: S) -> Result<S::Ok, S::Error> {
     index.map(|index| CHANNELS[usize::from(index)]).serialize(to)
-}
-
-/// How a picture lies, by the numbers of EXIF.
-pub(super) fn orientation_number<S: Serializer>(
-    orientation: &Orientation,
-    to: S,
-) -> Result<S::Ok, S::Error> {
-    orientation.number().serialize(to)
-}
-
-/// How a picture lies, by the numbers of EXIF.
-pub(super) fn orientation<S: Serializer>(
-    orientation: &Option<Orientation>,
-    to: S,
-) -> Result<S::Ok, S::Error> {
-    orientation.map(Orientation::number).serialize(to)
 }
 
 /// A DICOM object.

@@ -78,7 +78,6 @@ pub struct Verification {
     #[cfg_attr(feature = "cli", schemars(with = "Option<String>"))]
     pub channel: Option<u8>,
     /// How the image lies that was shared, by the numbers of EXIF: 1 is as it is, others are of `share-image --average`.
-    #[serde(serialize_with = "shown::orientation_number")]
     #[cfg_attr(feature = "cli", schemars(with = "u8"))]
     pub orientation: Orientation,
     /// Pixels of the shared image.

@@ -146,7 +146,7 @@ pub struct SharedPlane {
     /// With `--average`, which gives one entry for each orientation: how the picture lies, by the numbers of EXIF. 1 is
     /// as it is, 2 mirrored left to right, 3 turned by 180 degrees, 4 mirrored top to bottom; 5 to 8 are these with
     /// rows and columns exchanged.
-    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "shown::orientation")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "cli", schemars(with = "u8"))]
     pub orientation: Option<Orientation>,
     /// Id of this sharing.

@@ -6,6 +6,7 @@ mod batch;
 mod dicom;
 mod inputs;
 mod noise;
+mod parts;
 mod range;
 mod sizes;
 mod studies;

@@ -1,29 +1,15 @@
 //! A scan cut into tiles, denoised by two servers and joined again, with the real binary.
 
+use super::parts::{close, lab, raster, serve};
 use crate::common::refusal::{INPUT, USAGE};
-use crate::common::{Ended, Job, KEYS, Lab, TINY, clean_crop, difference, noisy_crop, reports};
+use crate::common::{Ended, KEYS, Lab, TINY, clean_crop, noisy_crop};
 use ppdenoise_base::size::Size;
-use ppdenoise_image::{Depth, GreyImage, ImageFormat, Raster, read, write};
+use ppdenoise_image::{Depth, GreyImage, ImageFormat, Raster, read};
 use std::fs;
 
 /// Patches of 9 predict 5, every 3 pixels: a margin of 6. Tiles of 16 have 32 rows and columns here.
 const SIZE: Size = Size::new(47, 41);
 const TILES: usize = 9;
-
-/// A lab with a shared model and folders for shares, results and pictures.
-fn lab() -> Lab {
-    let lab = Lab::new();
-    lab.share_model(&[]);
-    ["shares", "results", "out"].iter().for_each(|name| fs::create_dir(lab.path(name)).unwrap());
-    lab
-}
-
-fn raster(lab: &Lab, name: &str, planes: Vec<GreyImage>, depth: Depth) {
-    let format = ImageFormat::from_extension(name.rsplit('.').next().unwrap()).unwrap();
-    let mut bytes = Vec::new();
-    write(format, &Raster::of_planes(planes, depth).unwrap(), &mut bytes).unwrap();
-    lab.write(name, &bytes);
-}
 
 fn share(lab: &Lab, image: &str, flags: &[&str]) -> Ended {
     let args = ["share-image", image, "--keys", KEYS, "--model", "model.pub", "--json"];
@@ -31,31 +17,8 @@ fn share(lab: &Lab, image: &str, flags: &[&str]) -> Ended {
     lab.run(&[&args[..], out, flags].concat())
 }
 
-/// Triples for all shares, and both servers.
-fn serve(lab: &Lab) {
-    let args = ["gen-triplets", "--keys", KEYS, "--model", "model.pub", "--out", "trip"];
-    lab.run(&[&args[..], &["--for", "shares"]].concat()).done();
-    let jobs = [0, 1].map(|party| {
-        let ours =
-            |name: &String| name.starts_with("trip") && name.ends_with(&format!(".s{party}"));
-        // A set for each size.
-        let mut sets = lab.names(".").into_iter().filter(ours);
-        Job::new(party).with(|job| {
-            (job.images, job.outs) = (vec!["shares".into()], vec!["results".into()]);
-            job.triples = sets.next().unwrap();
-            sets.for_each(|set| job.extra.extend(["--triplets".into(), set]));
-        })
-    });
-    reports(lab.serve(&jobs[0], &jobs[1]));
-}
-
 fn reconstruct(lab: &Lab, flags: &[&str]) -> Ended {
     lab.run(&[&["reconstruct", "results", "--keys", KEYS, "--json"], flags].concat())
-}
-
-fn close(a: &GreyImage, b: &GreyImage) {
-    let (mean, max) = difference(a, b);
-    assert!(mean <= 0.6 && max <= 3.0, "mean {mean}, max {max}");
 }
 
 #[test]
