@@ -72,7 +72,7 @@
 //!
 //! // The receiver. `files.take("result.s0")` are bytes for whoever brings them elsewhere.
 //! let receiver = Receiver::open(&keys, none)?;
-//! let denoised = receiver.image([files.at("result.s0"), files.at("result.s1")])?;
+//! let denoised = receiver.image([files.at("result.s0"), files.at("result.s1")])?.into_grey()?;
 //! let error = |image: &GreyImage| -> f32 {
 //!     image.pixels().iter().zip(clean.pixels()).map(|(a, b)| (a - b).powi(2)).sum()
 //! };

@@ -65,6 +65,7 @@ pub(crate) fn decoding(public: &PublicModelFile, levels: Levels) -> Decoding {
         stride: stride as u32,
         padded,
         window: window.to_vec(),
+        mosaic: public.model.network.is_of_colours(),
     }
 }
 
@@ -84,6 +85,8 @@ pub struct Reconstruction {
     pub note: Vec<u8>,
     /// Whether the range alarm was raised; nothing if the model has none.
     pub alarm: Option<bool>,
+    /// Whether it is the mosaic of a colour picture.
+    pub mosaic: bool,
 }
 
 impl Reconstruction {
@@ -219,5 +222,6 @@ fn combine<R: Ring>(
     let map = level_map(&decode.levels, units);
     let units = decode_sums(&sums, &weights, decode.frac_bits, decode.dropped_bits);
     let (image_id, session_id) = (fields.image_id, fields.session_id);
-    Ok(Reconstruction { size, units, map, image_id, session_id, note, alarm })
+    let mosaic = decode.mosaic;
+    Ok(Reconstruction { size, units, map, image_id, session_id, note, alarm, mosaic })
 }

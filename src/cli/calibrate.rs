@@ -2,7 +2,7 @@
 
 use super::args::model_owner::Calibrate;
 use super::failure::Failure;
-use super::files::{pictures, read_image};
+use super::files::{pictures, read_raster};
 use super::output::{Console, print_json};
 use crate::files::output::Overwrite;
 use crate::files::output::ensure_not_input;
@@ -24,7 +24,7 @@ pub(super) fn run(args: &Calibrate, console: &mut Console) -> Result<(), Failure
         activations: args.activations,
         strict: args.strict,
     };
-    let report = calibrate(&mut model, &request, read_image, console)?;
+    let report = calibrate(&mut model, &request, |path| read_raster(path, None), console)?;
     console.finish();
     tell(&report, console);
     if let Some(most) = args.activations.filter(|most| report.activations_a_pixel > *most) {

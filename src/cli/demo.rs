@@ -5,7 +5,7 @@ use super::failure::Failure;
 use super::files::{quality_text, read_noisy};
 use super::named::model_file;
 use super::output::{Console, bytes, print_json, print_line};
-use crate::image::GreyImage;
+use crate::image::Raster;
 use crate::lab::demo::{
     DemoModel, EMBEDDED_IMAGE_NAME, Report, Request, embedded_image, run as demonstrate,
 };
@@ -63,15 +63,16 @@ fn request(args: &Demo, console: &Console) -> Result<Request, Failure> {
 }
 
 /// The clean image and its name.
-fn image(args: &Demo) -> Result<(String, GreyImage), Failure> {
+fn image(args: &Demo) -> Result<(String, Raster), Failure> {
     match &args.image {
-        None if !Path::new(IMAGE).exists() => Ok((EMBEDDED_IMAGE_NAME.into(), embedded_image()?)),
+        None if !Path::new(IMAGE).exists() => {
+            Ok((EMBEDDED_IMAGE_NAME.into(), embedded_image()?.into()))
+        }
         given => {
             let file = given.as_deref().unwrap_or(Path::new(IMAGE));
             let chosen = args.ranged.or(args.dicom);
             let image = read_noisy(file, chosen, Some(args.sigma))?;
-            let grey = image.into_grey().map_err(|e| Failure::from(e).about(file))?;
-            Ok((file.display().to_string(), grey))
+            Ok((file.display().to_string(), image))
         }
     }
 }

@@ -29,7 +29,7 @@ pub(super) struct Report {
     arithmetic: String,
     /// Noise level of the first channel, in grey levels.
     sigma: f64,
-    /// Noise level of each channel of each frame.
+    /// Noise level of each channel of each frame; with a model for colours of each frame.
     sigmas: Vec<f64>,
     /// Seconds of the computation.
     seconds: f64,
@@ -74,7 +74,7 @@ pub(super) fn run(args: &Denoise, console: &mut Console) -> Result<(), Failure> 
     let levels = args.met.levels()?;
     let chosen = args.ranged.or(args.dicom);
     let image = read_noisy(&args.image, chosen, levels.told(model.trained()))?;
-    if image.is_colour() && !args.color {
+    if image.is_colour() && !args.color && !model.trained().of_colours {
         let failure = Failure::from(ImageError::Colour).about(&args.image);
         return Err(failure.help("add --color to denoise each channel by itself"));
     }

@@ -47,7 +47,7 @@ pub(super) fn read_reference(
 
 /// The PNGs of a folder, by name.
 pub(super) fn pictures(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
-    let help = "name a folder of 8-bit grey PNGs";
+    let help = "name a folder of 8-bit PNGs";
     let unreadable = |e: std::io::Error| {
         let text = format!("the folder of images cannot be read: {e}");
         Failure::new(Code::Input, text).about(folder).help(help)

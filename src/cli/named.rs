@@ -4,13 +4,14 @@ use super::failure::{Code, Failure};
 use std::path::{Path, PathBuf};
 
 /// Names, and the files that they stand for.
-const NAMED: [(&str, &str); 7] = [
+const NAMED: [(&str, &str); 8] = [
     ("tiny", "fixtures/models/tiny-9-5-24.npz"),
     ("bootstrap", "fixtures/models/mlp-21-9-3x512-s25.npz"),
     ("wide", "fixtures/models/mlp-29-13-3x640-s25-r32.npz"),
     ("mlp", "fixtures/models/mlp-s25.npz"),
     ("default", "fixtures/models/default.npz"),
     ("fine", "fixtures/models/fine.npz"),
+    ("colour", "fixtures/models/colour.npz"),
     ("dncnn", "fixtures/models/dncnn-s25.npz"),
 ];
 

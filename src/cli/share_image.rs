@@ -106,7 +106,7 @@ impl Observer<GatewayEvent> for Teller<'_> {
                  shares them once more"
             )),
             GatewayEvent::Shared { image, of_several } => self.shared(&image, of_several),
-            GatewayEvent::SharedTiles { file, cut, channels } => self.tiles(&file, &cut, channels),
+            GatewayEvent::SharedTiles { file, cut, shares } => self.tiles(&file, &cut, shares),
             GatewayEvent::SharedFrames { file, frames, size: Size { height: rows, width: columns } } => {
                 console.finish();
                 let (file, out) = (file.display(), self.out.display());
@@ -136,11 +136,11 @@ impl Teller<'_> {
         self.console.note(format!("{which}image {id} shared as {prefix}.s0, .s1"));
     }
 
-    fn tiles(&mut self, file: &Path, cut: &Cut, channels: usize) {
+    fn tiles(&mut self, file: &Path, cut: &Cut, shares: usize) {
         self.console.finish();
         let (Size { height, width }, Size { height: rows, width: columns }) =
             (cut.tiling().size(), cut.tile());
-        let each = if channels > 1 { ", three shares each," } else { "" };
+        let each = if shares > 1 { format!(", {shares} shares each,") } else { String::new() };
         self.console.note(format!(
             "{}: {height}x{width} shared as {} tiles of {rows}x{columns}{each} in {}",
             file.display(),

@@ -161,8 +161,7 @@ pub fn decode_all(
 /// Writes the image, and flushes.
 ///
 /// # Errors
-/// [`ImageError::NotWritten`], [`ImageError::NoOriginal`], [`ImageError::TooFine`], [`ImageError::Colour`] for an array of three
-/// planes, what the writer reports.
+/// [`ImageError::NotWritten`], [`ImageError::NoOriginal`], [`ImageError::TooFine`], what the writer reports.
 pub fn write(
     format: ImageFormat,
     image: &Raster,
@@ -170,10 +169,7 @@ pub fn write(
 ) -> Result<(), ImageError> {
     let image = &*image.stored(format);
     match format {
-        ImageFormat::Npy => match image.planes() {
-            [grey] => npy::encode(grey, &mut writer)?,
-            _ => return Err(ImageError::Colour),
-        },
+        ImageFormat::Npy => npy::encode(image, &mut writer)?,
         ImageFormat::Dicom => return Err(ImageError::NoOriginal),
         _ => crate::write::whole::encode(format, image, &mut writer)?,
     }

@@ -305,6 +305,29 @@ pub enum ImageError {
         /// Of another.
         found: Size,
     },
+    /// A picture whose mosaic would have too many pixels.
+    #[error("the picture is {height}x{width}; a model for colours takes up to {most} pixels")]
+    ColourTooLarge {
+        /// Rows.
+        height: usize,
+        /// Columns.
+        width: usize,
+        /// The most pixels.
+        most: usize,
+    },
+    /// A grey image for a model that denoises colour pictures.
+    #[error("the image is grey, and the model denoises the planes of colour pictures together")]
+    Grey,
+    /// A grey image that is no mosaic of a colour picture.
+    #[error(
+        "an image of {height}x{width} is no mosaic of a colour picture: its sides must be even"
+    )]
+    NoMosaic {
+        /// Rows.
+        height: usize,
+        /// Columns.
+        width: usize,
+    },
     /// Another number of planes than 1 or 3.
     #[error("an image has 1 plane or 3, found {found}")]
     Planes {
@@ -320,11 +343,14 @@ pub enum ImageError {
         /// The type descriptor in the file.
         found: String,
     },
-    /// An array of another number of dimensions.
-    #[error("the array has {found} dimensions; expected 2, height and width")]
-    NpyDimensions {
-        /// Dimensions in the file.
-        found: usize,
+    /// An array of another shape.
+    #[error(
+        "the array has the shape {}; expected height x width, or height x width x 3 for colour",
+        shape(found)
+    )]
+    NpyShape {
+        /// The sides in the file.
+        found: Vec<usize>,
     },
     /// Pictures one below the other whose number does not divide the rows.
     #[error("{height} rows do not make {frames} frames of one size")]
@@ -390,3 +416,11 @@ pub enum ImageError {
 }
 
 impl ImageError {}
+
+/// A shape as Python writes it.
+fn shape(sides: &[usize]) -> String {
+    match sides {
+        [one] => format!("({one},)"),
+        _ => format!("({})", sides.iter().map(usize::to_string).collect::<Vec<_>>().join(", ")),
+    }
+}

@@ -65,7 +65,7 @@ impl Orientation {
     }
 
     /// The orientation that turns back what this one turned.
-    fn inverse(self) -> Orientation {
+    pub fn inverse(self) -> Orientation {
         // What is reversed and then transposed is transposed and then reversed the other way.
         match self.0 {
             6 => Orientation(8),

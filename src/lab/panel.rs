@@ -4,14 +4,21 @@ use super::error::LabError;
 use super::lettering::{LetteringError, line_height, width_of};
 use super::picture::Picture;
 use crate::image::{GreyImage, ImageError, Rect, pick_crops};
-use crate::size::Position;
+use crate::size::{Position, Size};
 
 /// One image of the picture and the words above it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Panel<'a> {
     /// For example `noisy 20.18 dB / 0.392`: printable ASCII; anything else is drawn as a box.
     pub caption: &'a str,
-    pub image: &'a GreyImage,
+    /// Its plane, or red, green and blue.
+    pub planes: &'a [GreyImage],
+}
+
+impl Panel<'_> {
+    fn first(&self) -> Result<&GreyImage, ImageError> {
+        self.planes.first().ok_or(ImageError::Planes { found: 0 })
+    }
 }
 
 /// Pixels between panels, and around the picture.
@@ -30,17 +37,18 @@ const COLOURS: [[u8; 3]; 2] = [[240, 140, 0], [30, 150, 240]];
 /// [`LabError::Image`]: no panels, images of different sizes, a crop outside them, or a picture with too many
 /// pixels.
 pub(crate) fn side_by_side(panels: &[Panel<'_>], crops: &[Rect; 2]) -> Result<Picture, LabError> {
-    let first = panels.first().ok_or(ImageError::NoPanels)?.image;
-    for (i, p) in panels.iter().enumerate() {
-        let (found, expected) = (p.image.size(), first.size());
-        if found != expected {
+    let first = panels.first().ok_or(ImageError::NoPanels)?.first()?;
+    for (i, panel) in panels.iter().enumerate() {
+        let expected = first.size();
+        let other = panel.planes.iter().map(GreyImage::size).find(|&size| size != expected);
+        if let Some(found) = other {
             return Err(ImageError::PanelSize { panel: i + 1, found, expected }.into());
         }
     }
     for crop in crops {
         first.crop(*crop)?;
     }
-    let layout = Layout::new(panels, crops)?;
+    let layout = Layout::new(panels, first.size(), crops)?;
     let mut picture = Picture::blank(layout.height, layout.width)?;
     for (i, panel) in panels.iter().enumerate() {
         layout.draw(&mut picture, MARGIN + i * (layout.column + MARGIN), panel, crops)?;
@@ -76,8 +84,11 @@ struct Layout {
 }
 
 impl Layout {
-    fn new(panels: &[Panel<'_>], crops: &[Rect; 2]) -> Result<Layout, LetteringError> {
-        let (image_height, image_width) = (panels[0].image.height(), panels[0].image.width());
+    fn new(
+        panels: &[Panel<'_>],
+        Size { height: image_height, width: image_width }: Size,
+        crops: &[Rect; 2],
+    ) -> Result<Layout, LetteringError> {
         let (text, caption) = lettering(panels, image_width)?;
         let zooms = crops.map(|c| (image_width.saturating_sub(GAP) / 2 / c.width).max(1));
         let enlarged = |side: fn(&Rect) -> usize| [0, 1].map(|k| side(&crops[k]) * zooms[k]);
@@ -105,15 +116,16 @@ impl Layout {
         crops: &[Rect; 2],
     ) -> Result<(), LabError> {
         picture.write_line(Position::new(MARGIN, left), self.text, panel.caption)?;
-        picture.paste(self.image_top, left, 1, panel.image);
+        picture.paste(self.image_top, left, 1, panel.planes);
         for (k, crop) in crops.iter().enumerate() {
             let (top, at_left) = (self.image_top + crop.top, left + crop.left);
             picture.outline(Rect { top, left: at_left, ..*crop }, COLOURS[k]);
             let zoom = self.zooms[k];
             let width = crop.width * zoom;
-            let at = if k == 0 { left } else { left + panel.image.width().max(width) - width };
+            let at = if k == 0 { left } else { left + panel.first()?.width().max(width) - width };
             let at = if k == 1 { at.max(left + crops[0].width * self.zooms[0] + GAP) } else { at };
-            picture.paste(self.crops_top, at, zoom, &panel.image.crop(*crop)?);
+            let part = panel.planes.iter().map(|plane| plane.crop(*crop));
+            picture.paste(self.crops_top, at, zoom, &part.collect::<Result<Vec<_>, _>>()?);
             let (top, height) = (self.crops_top, crop.height * zoom);
             picture.outline(Rect { top, left: at, height, width }, COLOURS[k]);
         }
@@ -138,6 +150,7 @@ fn lettering(panels: &[Panel<'_>], width: usize) -> Result<(usize, usize), Lette
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::slice;
 
     fn rect(top: usize, left: usize, side: usize) -> Rect {
         Rect { top, left, height: side, width: side }
@@ -156,7 +169,7 @@ mod tests {
     #[test]
     fn panels_crops_and_outlines_are_where_they_belong() {
         let image = ramp(40, 60);
-        let panel = Panel { caption: "E", image: &image };
+        let panel = Panel { caption: "E", planes: slice::from_ref(&image) };
         let p = side_by_side(&[panel, panel], &[rect(4, 6, 10), rect(20, 40, 13)]).unwrap();
         // Letters of 11 pixels on lines of 13, two panels of 60 columns, crops of 2 x 10 and 2 x 13.
         let line = 13;
@@ -183,9 +196,21 @@ mod tests {
     }
 
     #[test]
+    fn colours_are_drawn_as_they_are() {
+        let planes = [3.0, 140.0, 255.0].map(|v| GreyImage::new(8, 16, vec![v; 128]).unwrap());
+        let panel = Panel { caption: "E", planes: &planes };
+        let p = side_by_side(&[panel], &[rect(0, 0, 4), rect(4, 8, 4)]).unwrap();
+        // The frames around the crops hide some of it.
+        let wanted = p.rgb().chunks(3).filter(|found| *found == [3, 140, 255]);
+        assert!(wanted.count() > 32);
+    }
+
+    #[test]
     fn captions_shrink_to_their_image_and_no_further_than_can_be_read() {
         let (wide, narrow) = (ramp(20, 512), ramp(20, 30));
-        let of = |caption, image: &GreyImage| lettering(&[Panel { caption, image }], image.width());
+        let of = |caption, image: &GreyImage| {
+            lettering(&[Panel { caption, planes: slice::from_ref(image) }], image.width())
+        };
         assert_eq!(of("E", &wide).unwrap().0, 26);
         let (pixels, width) = of("plaintext 29.43 dB / 0.866, and more than that", &wide).unwrap();
         assert!(width <= 512 && (11..26).contains(&pixels), "{width} in letters of {pixels}");
@@ -197,7 +222,8 @@ mod tests {
     fn what_does_not_fit_is_refused_and_small_images_are_drawn() {
         let (a, b) = (ramp(20, 30), ramp(20, 31));
         let crops = [rect(0, 0, 5), rect(10, 10, 5)];
-        let panels = [Panel { caption: "a", image: &a }, Panel { caption: "b", image: &b }];
+        let panel = |caption, image| Panel { caption, planes: slice::from_ref(image) };
+        let panels = [panel("a", &a), panel("b", &b)];
         let none = side_by_side(&[], &crops);
         assert!(matches!(none, Err(LabError::Image(ImageError::NoPanels))));
         let text = side_by_side(&panels, &crops).unwrap_err().to_string();
@@ -205,7 +231,7 @@ mod tests {
         let outside = side_by_side(&panels[..1], &[crops[0], rect(16, 0, 5)]);
         assert!(matches!(outside, Err(LabError::Image(ImageError::Crop { .. }))));
         let tiny = ramp(1, 1);
-        let panel = Panel { caption: "wide caption", image: &tiny };
+        let panel = panel("wide caption", &tiny);
         assert!(side_by_side(&[panel], &[rect(0, 0, 1); 2]).is_ok());
         assert_eq!((crop_side(512), crop_side(1)), (63, 1));
     }

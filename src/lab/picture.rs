@@ -83,12 +83,17 @@ impl Picture {
         }
     }
 
-    /// Draws the image with every pixel a `zoom` x `zoom` square.
-    pub(super) fn paste(&mut self, top: usize, left: usize, zoom: usize, image: &GreyImage) {
-        for (i, level) in image.to_u8().into_iter().enumerate() {
-            let (row, column) = (i / image.width(), i % image.width());
+    /// Draws the image of one plane or three with every pixel a `zoom` x `zoom` square.
+    pub(super) fn paste(&mut self, top: usize, left: usize, zoom: usize, planes: &[GreyImage]) {
+        let levels: Vec<Vec<u8>> = planes.iter().map(GreyImage::to_u8).collect();
+        let (Some(first), Some(last)) = (planes.first(), levels.len().checked_sub(1)) else {
+            return;
+        };
+        for i in 0..first.pixels().len() {
+            let (row, column) = (i / first.width(), i % first.width());
             let (top, left) = (top + row * zoom, left + column * zoom);
-            self.fill(Rect { top, left, height: zoom, width: zoom }, [level; 3]);
+            let ink = [0, 1, 2].map(|plane: usize| levels[plane.min(last)][i]);
+            self.fill(Rect { top, left, height: zoom, width: zoom }, ink);
         }
     }
 

@@ -4,25 +4,34 @@ use super::error::LabError;
 use super::picture::Picture;
 use crate::files::FormatError;
 use crate::files::output::{Access, OutputFile, Overwrite};
-use crate::image::{self, GreyImage, ImageError, ImageFormat, Rect};
+use crate::image::{self, GreyImage, ImageError, ImageFormat, Raster, Rect};
 use std::io::Write;
 use std::path::Path;
 
-/// A grey image that a step of the pipeline wrote.
-pub(super) fn read_grey(path: &Path) -> Result<GreyImage, LabError> {
+/// An image that a step of the pipeline wrote.
+pub(super) fn read_image(path: &Path) -> Result<Raster, LabError> {
     let bytes = std::fs::read(path).map_err(|e| FormatError::io(path, "read", e))?;
     let format = ImageFormat::from_signature(&bytes).unwrap_or(ImageFormat::Png);
-    let grey = format.decode(&bytes).and_then(|image| image.into_grey());
-    grey.map_err(|e| LabError::from(e).about(path))
+    format.decode(&bytes).map_err(|e| LabError::from(e).about(path))
 }
 
-/// Writes a grey image, as 8 bits or, with the extension .npy, as floats, in place of an older one.
+/// [`read_image`] of a grey one.
+pub(super) fn read_grey(path: &Path) -> Result<GreyImage, LabError> {
+    read_image(path)?.into_grey().map_err(|e| LabError::from(e).about(path))
+}
+
+/// [`write_image`] of a grey one.
 pub(super) fn write_grey(path: &Path, image: &GreyImage) -> Result<(), LabError> {
+    write_image(path, &image.clone().into())
+}
+
+/// Writes an image, as 8 bits or, with the extension .npy, as floats, in place of an older one.
+pub(super) fn write_image(path: &Path, image: &Raster) -> Result<(), LabError> {
     let extension = path.extension().and_then(|e| e.to_str()).unwrap_or("");
     let encode = || -> Result<Vec<u8>, ImageError> {
         let mut bytes = Vec::new();
         let format = ImageFormat::for_output(extension)?;
-        image::write(format, &image.clone().into(), &mut bytes)?;
+        image::write(format, image, &mut bytes)?;
         Ok(bytes)
     };
     let bytes = encode().map_err(|e| LabError::from(e).about(path))?;

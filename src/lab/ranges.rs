@@ -2,10 +2,11 @@
 
 use super::error::LabError;
 use super::observer::Observer;
-use crate::image::GreyImage;
+use crate::image::{GreyImage, Raster};
 use crate::model::{
     Choices, FloatModel, OutOfRange, QuantisedModel, TwinOptions, encode_image, quantise,
 };
+use crate::roles::images::Entry;
 use std::path::Path;
 
 /// Counts the values that leave calibrated ranges on a noisy image, and tells of them; with `strict` it is an error if
@@ -14,7 +15,7 @@ pub(super) fn out_of_range(
     model: &FloatModel,
     choices: &Choices,
     name: &Path,
-    noisy: &GreyImage,
+    noisy: &Raster,
     sigma: f64,
     strict: bool,
     observer: &mut dyn Observer,
@@ -23,7 +24,12 @@ pub(super) fn out_of_range(
     if !quantised.calibrated {
         return Ok(None);
     }
-    let left = left(&quantised, noisy, sigma)?;
+    let mut left: Option<OutOfRange> = None;
+    for image in Entry::of(model.trained()).images(noisy.planes())?.iter() {
+        if let Some(found) = left_by(&quantised, image, sigma)? {
+            left = Some(left.unwrap_or_default().and(found));
+        }
+    }
     if let Some(left) = left.as_ref().filter(|left| !left.is_empty()) {
         if strict {
             return Err(LabError::from(left.clone()).about(name));
@@ -33,7 +39,7 @@ pub(super) fn out_of_range(
     Ok(left)
 }
 
-fn left(
+fn left_by(
     quantised: &QuantisedModel,
     noisy: &GreyImage,
     sigma: f64,

@@ -97,6 +97,12 @@ impl Fit {
         Fit { pixels, ..Fit::default() }
     }
 
+    /// The same of a mosaic, of which three of four places have levels of the picture, if it is one.
+    pub fn of_levels(self, mosaic: bool) -> Fit {
+        let pixels = if mosaic { self.pixels / 4 * 3 } else { self.pixels };
+        Fit { pixels, ..self }
+    }
+
     /// Takes in what a part of the image clamped.
     pub fn note(&mut self, part: Fit) {
         self.clamped += part.clamped;
@@ -162,7 +168,8 @@ fn for_people(sigma: f64, round: impl Fn(f64) -> f64) -> f64 {
 /// hold for that contrast, and not for what else the interval has room for. For the same reason a network that is told
 /// the noise takes levels as far beyond 0 to 255 as that noise reaches, though its interval has room for its highest.
 pub fn encode_image(public: &PublicModel, image: &GreyImage, levels: &LevelMap) -> Encoded {
-    let mut fit = Fit::of(image.pixels().len());
+    let of_colours = public.network.is_of_colours();
+    let mut fit = Fit::of(image.pixels().len()).of_levels(of_colours);
     let reach = if public.network.reads_plane() {
         public.units.reach_of_noise(levels.noise)
     } else {
@@ -170,8 +177,7 @@ pub fn encode_image(public: &PublicModel, image: &GreyImage, levels: &LevelMap) 
     };
     let centre = public.units.to_units(MID_GREY, 1.0);
     let lowest = 2.0 * centre - public.input.interval.min(reach);
-    let pixel = |&grey: &f32| {
-        let units = levels.to_units(f64::from(grey));
+    let pixel = |units: f64| {
         let (value, clamped) = public.input.encode(units.max(lowest).min(reach));
         if clamped || units < lowest || units > reach {
             let furthest = (units - centre).abs() + centre.abs();
@@ -179,7 +185,7 @@ pub fn encode_image(public: &PublicModel, image: &GreyImage, levels: &LevelMap) 
         }
         value
     };
-    let pixels = image.pixels().iter().map(pixel).collect();
+    let pixels = levels.units_of(image, of_colours).map(pixel).collect();
     Encoded { pixels, plane: public.plane(levels.noise), fit }
 }
 

@@ -60,8 +60,8 @@ impl FloatModel {
         activation: &dyn Fn(&mut [f32]),
         progress: &mut dyn FnMut(f64),
     ) -> Result<DenoisedGrey, ModelError> {
-        let units = image.pixels().iter().map(|&v| levels.to_units(v.into()) as f32);
-        let units: Vec<f32> = units.collect();
+        let units = levels.units_of(image, self.network.is_of_colours());
+        let units: Vec<f32> = units.map(|units| units as f32).collect();
         let size = image.size();
         let out = self.denoise_at(&units, size, plane, activation, progress)?;
         let grey = out.iter().map(|&u| levels.to_grey(u.into()) as f32).collect();

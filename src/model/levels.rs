@@ -2,7 +2,8 @@
 
 use super::normalisation::MID_GREY;
 use super::{FloatModel, Normalisation, PublicModel};
-use crate::image::{GreyImage, Poisson, Residual};
+use crate::image::{GreyImage, Poisson, Residual, is_ground};
+use crate::network::{LinearShape, Network};
 
 /// What a model was trained on, as far as the levels of images for it depend on that.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -15,6 +16,8 @@ pub struct Trained {
     pub reads_plane: bool,
     /// Whether it is a chain of convolutions, not a network on patches by themselves.
     pub convolutional: bool,
+    /// Whether its images are mosaics of colour pictures.
+    pub of_colours: bool,
 }
 
 /// Parts of the most noise that a model was trained for: next to none, little, half of it, all.
@@ -44,6 +47,12 @@ const STEPS: [f64; 8] = [
 pub(crate) const NOISE_RUNGS: u8 = 49;
 
 impl Trained {
+    fn of<L: LinearShape, A>(network: &Network<L, A>, units: Normalisation, sigma: f64) -> Self {
+        let (reads_plane, convolutional) = (network.reads_plane(), network.is_convolutional());
+        let of_colours = network.is_of_colours();
+        Trained { units, sigma, reads_plane, convolutional, of_colours }
+    }
+
     /// The noise level of a rung, in grey levels: rung 0 is the most noise that the model was trained for, and eight
     /// rungs further down it is half of that.
     pub fn level_of(&self, rung: u8) -> f64 {
@@ -90,9 +99,10 @@ impl Trained {
 
     /// The standard deviation of an image's noise in the levels that the network works on
     /// ([`Normalisation::to_level`]): the model's, which other noise is scaled to, or the image's own where the
-    /// network is told of it.
+    /// network is told of it. Of a mosaic it is that over all places, of which a quarter are black and have none.
     pub fn working_noise(&self, levels: &LevelMap) -> f64 {
-        if self.reads_plane { levels.noise } else { self.sigma }
+        let noise = if self.reads_plane { levels.noise } else { self.sigma };
+        if self.of_colours { noise * 0.75f64.sqrt() } else { noise }
     }
 
     /// Noise levels, in grey levels, that stand for all that the model is to see where nobody names any: its own,
@@ -149,6 +159,15 @@ impl LevelMap {
         self.units.to_units(level, self.sigma_ratio) + self.shift()
     }
 
+    /// Network units of a noisy image; of a mosaic the ground is 0, however levels are scaled.
+    pub fn units_of(&self, image: &GreyImage, mosaic: bool) -> impl Iterator<Item = f64> {
+        let width = image.width();
+        image.pixels().iter().enumerate().map(move |(i, &grey)| {
+            let ground = mosaic && is_ground(i / width, i % width);
+            if ground { 0.0 } else { self.to_units(grey.into()) }
+        })
+    }
+
     /// The grey level of denoised network units; the inverse of [`LevelMap::to_units`], but for
     /// Poisson noise the unbiased one.
     pub fn to_grey(&self, units: f64) -> f64 {
@@ -165,9 +184,9 @@ impl LevelMap {
 
 impl LevelMap {
     /// The residual of a noisy image, less its denoised network units, in the levels that the network works on.
-    pub fn residual(&self, noisy: &GreyImage, denoised: &[f64]) -> Residual {
+    pub fn residual(&self, noisy: &GreyImage, denoised: &[f64], trained: Trained) -> Residual {
         let level = |units| self.units.to_level(units);
-        let noisy_levels = noisy.pixels().iter().map(|&v| level(self.to_units(v.into())));
+        let noisy_levels = self.units_of(noisy, trained.of_colours).map(level);
         let size = noisy.size();
         Residual::of(size, noisy_levels, denoised.iter().map(|&units| level(units)))
     }
@@ -182,9 +201,7 @@ impl FloatModel {
     /// What it was trained on.
     pub fn trained(&self) -> Trained {
         let FloatModel { units, sigma, .. } = *self;
-        let (reads_plane, convolutional) =
-            (self.network.reads_plane(), self.network.is_convolutional());
-        Trained { units, sigma, reads_plane, convolutional }
+        Trained::of(&self.network, units, sigma)
     }
 }
 
@@ -203,9 +220,7 @@ impl PublicModel {
     /// As [`FloatModel::trained`].
     pub fn trained(&self) -> Trained {
         let PublicModel { units, sigma, .. } = *self;
-        let (reads_plane, convolutional) =
-            (self.network.reads_plane(), self.network.is_convolutional());
-        Trained { units, sigma, reads_plane, convolutional }
+        Trained::of(&self.network, units, sigma)
     }
 }
 
@@ -218,7 +233,8 @@ mod tests {
     fn noise_that_a_model_serves_follows_from_its_kind() {
         let of = |reads_plane, convolutional| {
             let units = Normalisation::UNIT;
-            Trained { units, sigma: 50.0, reads_plane, convolutional }
+            let (sigma, of_colours) = (50.0, false);
+            Trained { units, sigma, reads_plane, convolutional, of_colours }
         };
         let (told, patches, convolutions) = (of(true, true), of(false, false), of(false, true));
         assert_eq!((told.served(), patches.served()), ([1.25, 50.0], [10.0, 150.0]));
@@ -236,6 +252,7 @@ mod tests {
             sigma: 50.0,
             reads_plane: true,
             convolutional: true,
+            of_colours: false,
         };
         for rung in 0..NOISE_RUNGS {
             let expected = 50.0 * (-f64::from(rung) / 8.0).exp2();

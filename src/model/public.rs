@@ -187,6 +187,9 @@ impl PublicModel {
                 self.ring.bits()
             ));
         }
+        if let Some(reason) = self.network.mosaic_problem() {
+            return Err(format!("`continued`: {reason}"));
+        }
         self.check_scales()
     }
 

@@ -5,8 +5,8 @@
 
 use super::{FloatModel, LevelMap, ModelError, Normalisation, formula};
 use crate::image::metrics::psnr;
-use crate::image::{GreyImage, ImageFormat, Rect, add_gaussian};
-use crate::network::{LinearShape, Network, NetworkError, Op};
+use crate::image::{GreyImage, ImageError, ImageFormat, Rect, add_gaussian, mosaic, of_mosaic};
+use crate::network::{LinearShape, NetworkError, Op, SQUARE};
 use crate::size::Size;
 use std::fmt;
 
@@ -34,8 +34,17 @@ pub(super) fn margin(sigma: f64) -> f64 {
 pub(super) struct Picture {
     clean: GreyImage,
     noisy: GreyImage,
+    /// Whether they are mosaics of colour pictures.
+    of_colours: bool,
     /// PSNR of the noisy picture.
     pub(super) noisy_db: f64,
+}
+
+/// The planes of a mosaic as one image.
+fn below_each_other(mosaic: &GreyImage) -> Result<GreyImage, ImageError> {
+    let planes = of_mosaic(mosaic)?;
+    let pixels = planes.iter().flat_map(|plane| plane.pixels().iter().copied()).collect();
+    GreyImage::new(planes.iter().map(GreyImage::height).sum(), mosaic.width() / SQUARE, pixels)
 }
 
 /// Of two images of one size.
@@ -45,10 +54,8 @@ fn db(clean: &GreyImage, image: &GreyImage) -> f64 {
 
 impl Picture {
     /// For a network of this cost, with noise of `sigma` grey levels.
-    pub(super) fn for_network<A>(
-        network: &Network<impl LinearShape, A>,
-        sigma: f64,
-    ) -> Result<Picture, ModelError> {
+    pub(super) fn for_model(model: &FloatModel, sigma: f64) -> Result<Picture, ModelError> {
+        let (network, ground) = (&model.network, model.units.mid_grey as f32);
         let gather = network.gather();
         let products = |(op, l): (usize, &_)| {
             let pixels = network.stage_of(op).scale * gather.stride;
@@ -72,13 +79,23 @@ impl Picture {
                 "its maps have {values:.0} values a pixel together, too many to try it on {least}x{least} pixels"
             )));
         }
-        let side = ((BUDGET / per_pixel).sqrt() as usize).max(least).min(most).min(whole.width());
+        // A pixel of a colour picture is a square of its mosaic.
+        let square = network.image_size(Size::square(1)).width;
+        let side = ((BUDGET / per_pixel).sqrt() as usize).max(least).min(most) / square;
+        let side = side.min(whole.width());
         let corner = (whole.width() - side) / 2;
         let middle = Rect { top: corner, left: corner, height: side, width: side };
         let clean = whole.crop(middle).map_err(|e| unusable(e.to_string()))?;
+        let clean = match network.is_of_colours() {
+            true => mosaic(&[clean.clone(), clean.clone(), clean], ground),
+            false => Ok(clean),
+        };
+        let clean = clean.map_err(|e| unusable(e.to_string()))?;
         let noisy = add_gaussian(&clean, sigma, SEED).map_err(|e| unusable(e.to_string()))?;
-        let noisy_db = db(&clean, &noisy);
-        Ok(Picture { clean, noisy, noisy_db })
+        let mut picture =
+            Picture { clean, noisy, of_colours: network.is_of_colours(), noisy_db: 0.0 };
+        picture.noisy_db = picture.db_of(picture.noisy.pixels().to_vec());
+        Ok(picture)
     }
 
     /// PSNR of what the model makes of the noisy picture, in dB; none is too bad to be told.
@@ -91,7 +108,14 @@ impl Picture {
     pub(super) fn db_of(&self, grey: Vec<f32>) -> f64 {
         // Values that are not finite are no picture.
         let Size { height, width } = self.noisy.size();
-        GreyImage::new(height, width, grey).map_or(f64::NEG_INFINITY, |out| db(&self.clean, &out))
+        let db = GreyImage::new(height, width, grey).and_then(|out| {
+            // The ground of a mosaic is no part of the picture.
+            if !self.of_colours {
+                return Ok(db(&self.clean, &out));
+            }
+            Ok(db(&below_each_other(&self.clean)?, &below_each_other(&out)?))
+        });
+        db.unwrap_or(f64::NEG_INFINITY)
     }
 
     /// The grey levels of the noisy picture.
@@ -198,7 +222,7 @@ impl FloatModel {
     /// [`ModelError::Network`] cannot happen for a model that was checked and whose patch is smaller
     /// than the picture.
     pub fn try_out(&self) -> Result<Trial, ModelError> {
-        let picture = Picture::for_network(&self.network, self.sigma)?;
+        let picture = Picture::for_model(self, self.sigma)?;
         let residual = self.network.is_residual();
         let (here, there) = if self.units == Normalisation::UNIT {
             (Normalisation::UNIT, Normalisation::BURGER)

@@ -3,7 +3,7 @@
 use crate::Failure;
 use crate::fault::Refused;
 use ppdenoise::api::images::{Levels, Noise};
-use ppdenoise::api::{Depth, Extent, GreyImage, ImageError, Range, Raster};
+use ppdenoise::api::{Depth, Extent, GreyImage, ImageError, Range, Raster, Trained};
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 
@@ -50,6 +50,14 @@ fn floats(bytes: &[u8]) -> Vec<f32> {
 pub(crate) fn bytes<'a>(planes: impl IntoIterator<Item = &'a GreyImage>) -> Vec<u8> {
     let levels = planes.into_iter().flat_map(GreyImage::pixels);
     levels.flat_map(|level| level.to_le_bytes()).collect()
+}
+
+/// What a network is given of the channels of an image: each by itself, or all together.
+pub(crate) fn given(planes: Vec<GreyImage>, trained: Trained) -> Result<Vec<Raster>, ImageError> {
+    if trained.of_colours {
+        return Ok(vec![Raster::of_planes(planes, Depth::Float)?]);
+    }
+    Ok(planes.into_iter().map(|plane| Raster::grey(plane, Depth::Float)).collect())
 }
 
 impl Array {

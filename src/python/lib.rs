@@ -14,7 +14,7 @@ use array::{Array, Picture, Told};
 use network::Network;
 use ppdenoise::api::inspect::{Inspect, inspect as facts};
 use ppdenoise::api::{
-    Arithmetic, Average, Choices, Clamping, Denoise, Denoised, Depth, FormatError, GreyImage,
+    Arithmetic, Average, Choices, Clamping, Denoise, Denoised, FormatError, GreyImage,
     Implausibility, Memory, Origin, Passphrase, Place, QuantisedModel, Raster, Rounding,
     no_passphrase, quantise,
 };
@@ -71,7 +71,7 @@ fn ask(given: Option<String>) -> impl Fn(&Path) -> Result<Passphrase, FormatErro
     }
 }
 
-/// Denoises each channel of an image by itself.
+/// Denoises each channel of an image by itself, or all together with a network of colours.
 fn plain(
     picture: Picture,
     network: &Network,
@@ -86,10 +86,10 @@ fn plain(
         }
         None => Arithmetic::Float { model: &network.0, stand_in: None },
     };
-    let one = |plane| {
+    let one = |image: Raster| {
         let request = Denoise {
             name: Path::new(&name),
-            image: &Raster::grey(plane, Depth::Float),
+            image: &image,
             average: Average::None,
             arithmetic,
             levels,
@@ -100,9 +100,10 @@ fn plain(
         };
         let Denoised { image, plausibility, .. } = ppdenoise::api::denoise(&request, watch)?;
         watch.settle(&name, plausibility, implausibility)?;
-        Ok(image.into_grey()?)
+        Ok(image.into_planes())
     };
-    planes.into_iter().map(one).collect()
+    let done = array::given(planes, network.0.trained())?.into_iter().map(one);
+    Ok(done.collect::<Result<Vec<_>, Failure>>()?.into_iter().flatten().collect())
 }
 
 #[pyfunction]

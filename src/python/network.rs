@@ -223,7 +223,8 @@ impl Network {
     /// The side of the smallest square image that it takes.
     #[getter]
     fn smallest(&self) -> usize {
-        let takes = |side: &usize| self.0.network.grids(Size::square(*side)).is_ok();
+        let network = &self.0.network;
+        let takes = |side: &usize| network.grids(network.image_size(Size::square(*side))).is_ok();
         (1..MOST_SIDE).find(takes).unwrap_or(MOST_SIDE)
     }
 }

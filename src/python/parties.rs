@@ -1,13 +1,13 @@
 //! What the parties do: the gateway and the receiver with keys of their own, and all of them in one process.
 
-use crate::array::{Array, Picture as Brought, Told};
+use crate::array::{Array, Picture as Brought, Told, given};
 use crate::fault::{Refused, sentence};
 use crate::work::Watch;
 use crate::{Failure, Shares};
 use ppdenoise::api::images::Levels;
 use ppdenoise::api::server::{Make, Serve, ServerError, ServerFiles};
 use ppdenoise::api::{
-    AskPassphrase, Choices, Deal, Dealer, Depth, FloatModel, Gateway, GreyImage, ImageFormat,
+    AskPassphrase, Choices, Deal, Dealer, FloatModel, Gateway, GreyImage, ImageFormat,
     Implausibility, MaterialDemand, Memory, ModelOwner, NewKeys, Origin, Party, Picture, Place,
     Raster, Receiver, Server, ShareImages, ShareModel, Stop, make_keys, no_passphrase, read_public,
     wire,
@@ -18,7 +18,7 @@ use tempfile::TempDir;
 /// The gateway's or the receiver's keys, and what opens them.
 type Keys<'a> = (&'a Path, &'a AskPassphrase<'a>);
 
-/// Shares the one image of an array; a pair for each channel.
+/// Shares the one image of an array; a pair for each channel, or one for all with a network of colours.
 pub(crate) fn share(
     array: &Array,
     noise: Option<Told>,
@@ -63,7 +63,7 @@ fn share_into(
     Ok(shared.images.into_iter().map(|plane| plane.prefix).collect())
 }
 
-/// Puts results together: one is a grey image, three are the channels of one in colour.
+/// Puts results together: one is a grey image or one in colour, three are the channels of one in colour.
 pub(crate) fn reconstruct(
     pairs: &[[Place; 2]],
     (keys, ask): Keys<'_>,
@@ -73,9 +73,9 @@ pub(crate) fn reconstruct(
     let receiver = Receiver::open(keys, ask)?;
     let mut planes = Vec::new();
     for [a, b] in pairs {
-        let (plane, judged) = receiver.image_and_judgement([a, b])?;
+        let (image, judged) = receiver.image_and_judgement([a, b])?;
         watch.settle(&a.name().display().to_string(), judged, implausibility)?;
-        planes.push(plane);
+        planes.extend(image.into_planes());
     }
     Ok(Raster::of_planes(planes, ppdenoise::api::Depth::Float)?)
 }
@@ -109,7 +109,7 @@ impl Parties {
         self.folder.path().join(name)
     }
 
-    /// Denoises each channel of images from its shares.
+    /// Denoises each channel of images from its shares, or all together with a network of colours.
     pub(crate) fn denoise(
         &self,
         model: &FloatModel,
@@ -126,9 +126,8 @@ impl Parties {
         let gateway = (keys.as_path(), &no_passphrase as &AskPassphrase<'_>);
         let (mut names, mut called) = (Vec::new(), Vec::new());
         for (number, Brought { name, planes, levels, .. }) in pictures.into_iter().enumerate() {
-            for (channel, plane) in planes.into_iter().enumerate() {
-                let prefix = format!("image-{number}-{channel}");
-                let image = Raster::grey(plane, Depth::Float);
+            for (part, image) in given(planes, model.trained())?.into_iter().enumerate() {
+                let prefix = format!("image-{number}-{part}");
                 let shared =
                     share_into(&self.files, &prefix, image, levels, public.clone(), gateway, watch);
                 // Which of several.
@@ -166,7 +165,7 @@ impl Parties {
             let half = |party| self.files.at(half(format!("{}-result", stem.display()), party));
             let result = receiver.image_and_judgement([Party::S0, Party::S1].map(half))?;
             watch.settle(name, result.1, implausibility)?;
-            denoised.push(result.0);
+            denoised.extend(result.0.into_planes());
         }
         Ok(denoised)
     }

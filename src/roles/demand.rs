@@ -62,7 +62,7 @@ pub enum MaterialNote {
 /// How much material is wanted.
 #[derive(Clone, Debug)]
 pub enum MaterialDemand {
-    /// So many slots for images of a size; those of a size that is named twice are added.
+    /// So many slots for pictures of a size; those of a size that is named twice are added.
     Sizes(Vec<(Size, u64)>),
     /// A slot for each shared image of these shares, of either server, and folders of them.
     For {
@@ -98,7 +98,8 @@ impl MaterialDemand {
         let (shares, shard) = match self {
             MaterialDemand::Sizes(sizes) => {
                 for (size, slots) in sizes {
-                    let sum = wanted.entry(*size).or_default();
+                    let size = public.model.network.image_size(*size);
+                    let sum = wanted.entry(size).or_default();
                     *sum = sum.checked_add(*slots).ok_or(MaterialError::TooMuch)?;
                 }
                 return Ok(wanted);

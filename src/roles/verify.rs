@@ -1,5 +1,6 @@
 //! Whether two shares are those of an image.
 
+use super::images::Entry;
 use super::public_model::{PublicModelError, read_public};
 use super::shown;
 use crate::artefact::{ArtefactError, ImagePair, PublicModelFile, level_map, open_image_pair};
@@ -115,13 +116,14 @@ pub fn verify(
         return Err(VerifyError::OtherModel { file, found, expected });
     }
     let (height, width) = (fields.height as usize, fields.width as usize);
-    let original = request.original;
+    let (original, entry) = (request.original, Entry::of(public.model.trained()));
+    let images = entry.images(original.planes())?;
     // A share does not say which channel it is, and how that lies; the note does, to the receiver.
     let mut best: Option<Verification> = None;
-    for (index, plane) in (0..).zip(original.planes()) {
-        let channel = original.is_colour().then_some(index);
+    for (index, image) in (0..).zip(images.iter()) {
+        let channel = (images.len() > 1).then_some(index);
         for &orientation in Average::Eight.orientations() {
-            let turned = orientation.turn(plane);
+            let turned = entry.turn(orientation, image)?;
             if turned.size() != Size::new(height, width) {
                 continue;
             }
@@ -131,6 +133,7 @@ pub fn verify(
             }
         }
     }
+    let Size { height, width } = public.model.network.picture_size(Size::new(height, width));
     best.ok_or(VerifyError::OtherSize { height, width })
 }
 

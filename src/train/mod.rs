@@ -165,6 +165,11 @@ pub enum TrainError {
         /// The recipe's.
         expected: String,
     },
+    /// The model to start from, or the teacher, denoises the planes of colour pictures together.
+    #[error(
+        "the model denoises the planes of colour pictures together, and grey images are trained on"
+    )]
+    Colours,
     /// Weights or loss are no longer finite.
     #[error("training diverged at step {step}: the loss is {loss}")]
     Diverged {

@@ -60,6 +60,9 @@ impl State {
     /// # Errors
     /// [`TrainError::OtherShapes`] if its layers differ from those of the recipe in anything else.
     pub fn from_model(recipe: &Recipe, model: &FloatModel) -> Result<Self, TrainError> {
+        if model.network.is_of_colours() {
+            return Err(TrainError::Colours);
+        }
         let layer = |(_, l): (usize, &FloatLinear)| FloatLinear {
             weights: l.weights.as_standard_layout().into_owned(),
             bias: l.bias.clone(),

@@ -194,7 +194,7 @@ fn colour_travels_in_three_shares_and_a_note() {
     // A channel alone is no image of the folder, and says of what it is missed.
     let one = shared.images[1].id;
     let halves = [0, 1].map(|party| lab.at(&format!("results/{one}.s{party}")));
-    let grey = lab.receiver().image([&halves[0], &halves[1]]).unwrap();
+    let grey = lab.receiver().image([&halves[0], &halves[1]]).unwrap().into_grey().unwrap();
     assert!(error(&grey, &rose.planes()[1]) < 0.1);
     let alone = Reconstruct::new(halves, lab.at("out"));
     let refused = lab.receiver().reconstruct(&alone, &mut Silent).unwrap_err();

@@ -161,7 +161,7 @@ fn an_image_is_denoised_in_memory_as_the_twin_does() {
     let reports = world.serve(&["image".into()]).map(Result::unwrap);
     assert_eq!(reports[0].images[0].image_id, reports[1].images[0].image_id);
     let results = ["results/image.s1", "results/image.s0"].map(|name| world.files.at(name));
-    let denoised = world.receiver().image(results).unwrap();
+    let denoised = world.receiver().image(results).unwrap().into_grey().unwrap();
     within(&denoised, &world.twin(&noisy(0)), BOUND);
     let public = world.files.at("model.pub");
     let shares = [Party::S0, Party::S1].map(|party| world.half("image", party));
@@ -218,7 +218,8 @@ fn material_is_made_prepared_and_used_once() {
     let reports = world.serve(&["image".into()]).map(Result::unwrap);
     assert!(reports.iter().all(|report| report.images[0].prepared));
     let results = ["results/image.s0", "results/image.s1"].map(|name| world.files.at(name));
-    within(&world.receiver().image(results).unwrap(), &world.twin(&noisy(0)), BOUND);
+    let denoised = world.receiver().image(results).unwrap().into_grey().unwrap();
+    within(&denoised, &world.twin(&noisy(0)), BOUND);
     // The ledger is on the disk: a copy of used material does not serve.
     for (party, copy) in [Party::S0, Party::S1].into_iter().zip(copies) {
         world.files.put(world.half("triples", party).name(), copy.to_vec());

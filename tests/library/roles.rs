@@ -88,7 +88,7 @@ impl House {
     /// How far the two results' image is from the first noisy one's wedge, against the noise.
     fn gain(&self, results: [&Path; 2], noisy: &GreyImage) -> f32 {
         let receiver = Receiver::open(&self.at("keys"), &no_passphrase).unwrap();
-        let denoised = receiver.image(results).unwrap();
+        let denoised = receiver.image(results).unwrap().into_grey().unwrap();
         let error = |image: &GreyImage| -> f32 {
             let wedge = (0..image.pixels().len()).map(|i| 40.0 + 6.0 * (i % SIZE.width) as f32);
             image.pixels().iter().zip(wedge).map(|(a, b)| (a - b).powi(2)).sum()
@@ -251,13 +251,13 @@ fn shares_are_those_of_their_image_and_of_no_other() {
 #[test]
 fn calibration_sees_what_a_layer_reaches() {
     let files = ["1", "2", "missing"].map(PathBuf::from);
-    let read = |file: &Path| -> Result<GreyImage, CalibrateError> {
+    let read = |file: &Path| -> Result<Raster, CalibrateError> {
         let seed = file
             .to_str()
             .unwrap()
             .parse()
             .map_err(|_| ImageError::Empty { height: 0, width: 0 })?;
-        Ok(noisy(seed))
+        Ok(noisy(seed).into())
     };
     let mut model = model();
     assert!(model.extremes.is_none());

@@ -142,6 +142,10 @@ fn places(length: usize, by: Continued) -> Vec<usize> {
     match by {
         Continued::Mirror => forth.chain((1..length.max(2) - 1).rev()).cycle().take(64).collect(),
         Continued::Edge => forth.chain(std::iter::repeat(length - 1)).take(64).collect(),
+        Continued::Mosaic => {
+            let last = [length.saturating_sub(2), length - 1];
+            forth.chain(last.repeat(64)).take(64).collect()
+        }
     }
 }
 

@@ -34,7 +34,7 @@ mod work;
 
 pub use grid::{MAX_PIXELS, PatchGrid, Span, gaussian_window};
 pub use op::{Border, Fold, Gather, LinearShape, Op, Read, Source};
-pub use padding::{Continued, Outputs, Padding};
+pub use padding::{Continued, Outputs, Padding, SQUARE};
 pub use placed::{Placement, StageGrid};
 pub use reach::Reach;
 pub use stage::{Map, Stage};
@@ -79,6 +79,16 @@ pub enum NetworkError {
     /// The image has more than [`MAX_PIXELS`] pixels.
     #[error("the image is {height}x{width}, more than {MAX_PIXELS} pixels")]
     ImageTooLarge {
+        /// Rows of the image.
+        height: usize,
+        /// Columns of the image.
+        width: usize,
+    },
+    /// The image cannot be the mosaic of a colour picture, which the network is for.
+    #[error(
+        "the image is {height}x{width}, and no mosaic of a colour picture, whose sides are even"
+    )]
+    NoMosaic {
         /// Rows of the image.
         height: usize,
         /// Columns of the image.
@@ -160,6 +170,39 @@ impl<L: LinearShape, A> Network<L, A> {
     /// How an image whose sides do not fit goes on.
     pub fn continued(&self) -> Continued {
         self.continued
+    }
+
+    /// Whether its images are mosaics of colour pictures ([`Continued::Mosaic`]).
+    pub fn is_of_colours(&self) -> bool {
+        self.continued == Continued::Mosaic
+    }
+
+    /// The size of the image that it is given of a picture.
+    pub fn image_size(&self, Size { height, width }: Size) -> Size {
+        let square = if self.is_of_colours() { SQUARE } else { 1 };
+        Size::new(height.saturating_mul(square), width.saturating_mul(square))
+    }
+
+    /// The size of the picture that an image is of.
+    pub fn picture_size(&self, Size { height, width }: Size) -> Size {
+        let square = if self.is_of_colours() { SQUARE } else { 1 };
+        Size::new(height / square, width / square)
+    }
+
+    /// How a cut through a picture is felt: [`Network::reach`] in its pixels.
+    pub fn picture_reach(&self) -> Reach {
+        let Reach { margin, alignment } = self.reach();
+        if self.is_of_colours() {
+            // Blocks of a mosaic have even sides.
+            return Reach { margin: margin.div_ceil(SQUARE), alignment: alignment / SQUARE };
+        }
+        Reach { margin, alignment }
+    }
+
+    /// Why an image may not be continued as the network says, if it may not.
+    pub fn mosaic_problem(&self) -> Option<&'static str> {
+        let odd = self.is_of_colours() && !self.multiple().is_multiple_of(SQUARE);
+        odd.then_some("a mosaic of a colour picture is read in blocks of even sides")
     }
 
     /// All ops in order.
@@ -256,10 +299,10 @@ impl<L: LinearShape, A> Network<L, A> {
         })
     }
 
-    /// Rows of the stage of an op for each pixel of an image, away from its border.
+    /// Rows of the stage of an op for each pixel of a picture, away from its border.
     pub fn rows_a_pixel(&self, op: usize) -> f64 {
         let step = self.gather().stride * self.stage_of(op).scale;
-        1.0 / (step as f64).powi(2)
+        self.image_size(Size::square(1)).pixels() as f64 / (step as f64).powi(2)
     }
 
     /// The activation that a linear op, with what is added to it, goes through.
@@ -300,9 +343,13 @@ impl<L: LinearShape, A> Network<L, A> {
     /// The stages with their grids on an image of `size`, which is continued as [`Network::padding`] says.
     ///
     /// # Errors
-    /// As [`PatchGrid::new`]; [`NetworkError::MapTooLarge`] and [`NetworkError::MapsTooLarge`] for an image
+    /// As [`PatchGrid::new`]; [`NetworkError::NoMosaic`]; [`NetworkError::MapTooLarge`] and [`NetworkError::MapsTooLarge`] for an image
     /// whose maps nobody has room for.
     pub fn grids(&self, size: Size) -> Result<Vec<StageGrid>, NetworkError> {
+        let Size { height, width } = size;
+        if self.is_of_colours() && (height % SQUARE, width % SQUARE) != (0, 0) {
+            return Err(NetworkError::NoMosaic { height, width });
+        }
         placed::grids(self.stages(), self.maps(), self.gather(), self.padding(size))
     }
 

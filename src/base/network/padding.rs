@@ -14,7 +14,13 @@ pub enum Continued {
     Mirror,
     /// By its last row and column again (NumPy's `edge`, PyTorch's `replicate`), as the makers of some networks do.
     Edge,
+    /// The image is the mosaic of a colour picture, of whose pixels each is a square of [`SQUARE`] rows and columns; it
+    /// goes on by its last squares.
+    Mosaic,
 }
+
+/// Rows and columns of a mosaic for one of the colour picture.
+pub const SQUARE: usize = 2;
 
 impl Continued {
     /// Whether it is what descriptions need not say.
@@ -27,6 +33,8 @@ impl Continued {
         match self {
             Continued::Mirror => mirrored(at, length),
             Continued::Edge => at.min(length - 1),
+            Continued::Mosaic if length < SQUARE => 0,
+            Continued::Mosaic => (at / SQUARE).min(length / SQUARE - 1) * SQUARE + at % SQUARE,
         }
     }
 }
@@ -184,6 +192,19 @@ mod tests {
         let padded = padding.pad(&[1, 2, 3, 4, 5, 6]);
         assert_eq!(padded, [1, 2, 3, 3, 4, 5, 6, 6, 4, 5, 6, 6, 4, 5, 6, 6]);
         assert_eq!(padding.crop(padded), [1, 2, 3, 4, 5, 6]);
+    }
+
+    #[test]
+    fn a_mosaic_goes_on_by_its_last_squares() {
+        let padding = Padding::to_multiple(Size::new(2, 4), 4, Continued::Mosaic);
+        let padded = padding.pad(&[1, 2, 3, 4, 5, 6, 7, 8]);
+        assert_eq!(padded, [1, 2, 3, 4, 5, 6, 7, 8, 1, 2, 3, 4, 5, 6, 7, 8]);
+        let padding = Padding::to_multiple(Size::new(4, 2), 8, Continued::Mosaic);
+        let padded = padding.pad(&[1, 2, 3, 4, 5, 6, 7, 8]);
+        let [first, second] = [[1, 2, 1, 2, 1, 2, 1, 2], [3, 4, 3, 4, 3, 4, 3, 4]];
+        let [third, fourth] = [[5, 6, 5, 6, 5, 6, 5, 6], [7, 8, 7, 8, 7, 8, 7, 8]];
+        assert_eq!(padded, [first, second, third, fourth, third, fourth, third, fourth].concat());
+        assert_eq!(padding.crop(padded), [1, 2, 3, 4, 5, 6, 7, 8]);
     }
 
     /// Sizes that a header may claim.

@@ -120,7 +120,8 @@ pub(crate) struct Visit {
     pub(crate) dicom: Windowed,
     #[command(flatten)]
     pub(crate) ranged: Ranged,
-    /// Accept colour images: their red, green and blue channels use a slot each.
+    /// Accept colour images: their red, green and blue channels use a slot each. A model for colours needs no flag, and
+    /// one slot.
     #[arg(long)]
     pub(crate) color: bool,
     /// The cloud's address.

@@ -28,7 +28,7 @@ pub(crate) struct ShareImage {
     #[command(flatten)]
     pub(crate) ranged: Ranged,
     /// Accept colour images: their red, green and blue channels are shared one by one, and each channel
-    /// uses a slot of its own.
+    /// uses a slot of its own. A model for colours needs no flag: it is given the channels together, in one slot.
     #[arg(long)]
     pub(crate) color: bool,
     /// Cut an image with a side longer than SIDE into tiles of SIDE rows and columns, and share each tile

@@ -59,10 +59,10 @@ pub(crate) struct Calibrate {
     /// The model, in any format that `share-model` accepts.
     #[arg(value_name = "MODEL")]
     pub(crate) model: PathBuf,
-    /// Folder of clean grey PNG images.
+    /// Folder of clean PNG images: grey ones, or of a model for colours coloured ones.
     #[arg(long, value_name = "DIR")]
     pub(crate) data: PathBuf,
-    /// Folder of other clean grey PNG images, to see how far their values exceed those of --data.
+    /// Folder of other clean PNG images, to see how far their values exceed those of --data.
     #[arg(long, value_name = "DIR")]
     pub(crate) held_out: Option<PathBuf>,
     /// Noise levels in 8-bit grey levels, separated by commas [default: the model's own; several levels

@@ -22,7 +22,7 @@ pub(crate) struct Denoise {
     pub(crate) dicom: Windowed,
     #[command(flatten)]
     pub(crate) ranged: Ranged,
-    /// Denoise a colour image, with its red, green and blue channels one by one.
+    /// Denoise a colour image, with its red, green and blue channels one by one. A model for colours needs no flag.
     #[arg(long)]
     pub(crate) color: bool,
     /// The model, in any format that `share-model` accepts.

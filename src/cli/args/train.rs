@@ -4,6 +4,7 @@ use super::parse::goes_with;
 use super::parse::{parse_positive, parse_stepsize};
 use crate::cli::failure::{Code, Failure};
 use crate::model::{Description, Layer, Normalisation};
+use crate::network::Continued;
 use crate::train::{Architecture, Bound, Noise, Precision, Recipe};
 use clap::{ArgGroup, Args};
 use std::path::PathBuf;
@@ -254,6 +255,11 @@ impl RecipeFlags {
             Some((flag, families)) => {
                 return Err(goes_with(flag, &format!("--family {families}")));
             }
+        }
+        if described.as_ref().is_some_and(|described| described.continued == Continued::Mosaic) {
+            let text =
+                "--layers describes a network for colour pictures, and grey images are trained on";
+            return Err(Failure::new(Code::Usage, text).help("describe a network for grey images"));
         }
         let wanted = match described {
             Some(description) => self.described(description),

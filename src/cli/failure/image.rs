@@ -120,6 +120,8 @@ fn fixed(e: &ImageError) -> Option<&'static str> {
         ImageError::Colour => {
             Some("convert it to grayscale first, or add --color where that is offered")
         }
+        ImageError::Grey => Some("take a model for grey images, such as default or fine"),
+        ImageError::ColourTooLarge { .. } => Some("cut it into tiles with `share-image --tile`"),
         ImageError::Pages => Some("split it into files of one page first"),
         ImageError::TooFine { .. } => Some("write .png, .tiff or .pgm"),
         ImageError::NotWritten { .. } => {
@@ -134,8 +136,8 @@ fn fixed(e: &ImageError) -> Option<&'static str> {
         }
         ImageError::Several { .. } => Some("split it into files of one picture first"),
         ImageError::AboveMost { .. } => Some("write the file again with its true largest value"),
-        ImageError::NpyDimensions { .. } => {
-            Some("save one image as height x width, without a channel or batch axis")
+        ImageError::NpyShape { .. } => {
+            Some("save one image without a batch axis, and channels as the last axis")
         }
         ImageError::NotFinite { .. } => Some("replace NaN and infinite pixels first"),
         ImageError::TooSmallToEstimate { .. } | ImageError::NoNoise => {

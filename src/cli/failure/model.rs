@@ -190,6 +190,7 @@ fn of_training(e: &TrainError) -> Option<&'static str> {
         TrainError::OtherRecipe { .. } => {
             Some("give the same options, or start from the weights with --init MODEL.npz")
         }
+        TrainError::Colours => Some("take a model for grey images"),
         TrainError::Memory => Some("use a smaller --batch"),
         _ => None,
     }

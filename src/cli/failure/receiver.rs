@@ -38,7 +38,9 @@ impl From<ReceiverError> for Failure {
                 "give the results of all shares that `share-image --average` made of it; denoise those that are \
                  missing",
             ),
-            E::TilesDiffer => (Code::Input, "share the image again, and denoise those shares"),
+            E::TilesDiffer | E::OrientationsDiffer => {
+                (Code::Input, "share the image again, and denoise those shares")
+            }
             E::TilesMissing { .. } => {
                 (Code::Input, "give the results of all tiles; denoise those that are missing")
             }

@@ -1,7 +1,7 @@
-//! NumPy's `.npy`: one array of height x width grey levels.
+//! NumPy's `.npy`: one array of height x width grey levels, or of height x width x 3 for an image in colour.
 
 use crate::{Depth, GreyImage, ImageError, ImageFormat, Range, Raster, checked_area};
-use ndarray::ArrayView2;
+use ndarray::{Array3, ArrayView2};
 use ndarray_npy::WriteNpyExt;
 use ppdenoise_base::size::Position;
 use std::cmp::Ordering;
@@ -13,13 +13,11 @@ pub(crate) const SIGNATURE: &[u8] = b"\x93NUMPY";
 /// See [`ImageFormat::decode`]. Floats, uint8 and integers of 16 bits, either byte order, C or Fortran order.
 pub(crate) fn decode(bytes: &[u8]) -> Result<Raster, ImageError> {
     let (header, data) = Header::parse(bytes)?;
-    let &[height, width] = &header.shape[..] else {
-        return Err(ImageError::NpyDimensions { found: header.shape.len() });
-    };
+    let Sides { height, width, channels } = header.sides()?;
     let area = checked_area(height, width)?;
     let element = header.element()?;
-    // At most MAX_PIXELS times 8: no overflow.
-    let expected = area * element.bytes;
+    // At most MAX_PIXELS times 24: no overflow.
+    let expected = area * channels * element.bytes;
     match data.len().cmp(&expected) {
         Ordering::Less => {
             return Err(ImageError::Truncated { format: FORMAT, bytes: bytes.len() });
@@ -30,24 +28,49 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Raster, ImageError> {
         }
         Ordering::Equal => {}
     }
-    let mut pixels = Vec::with_capacity(area);
+    let mut planes: Vec<Vec<f32>> = (0..channels).map(|_| Vec::with_capacity(area)).collect();
     for (row, column) in (0..height).flat_map(|row| (0..width).map(move |column| (row, column))) {
-        let at = if header.by_columns { column * height + row } else { row * width + column };
-        let value = (element.value)(&data[at * element.bytes..][..element.bytes]);
-        pixels.push(element.level(value, Position::new(row, column))?);
+        for (channel, plane) in planes.iter_mut().enumerate() {
+            let at = match header.by_columns {
+                true => (channel * width + column) * height + row,
+                false => (row * width + column) * channels + channel,
+            };
+            let value = (element.value)(&data[at * element.bytes..][..element.bytes]);
+            plane.push(element.level(value, Position::new(row, column))?);
+        }
     }
-    let image = Raster::grey(GreyImage::new(height, width, pixels)?, element.depth);
+    let planes = planes.into_iter().map(|plane| GreyImage::new(height, width, plane));
+    let image = Raster::of_equal(planes.collect::<Result<_, _>>()?, element.depth)?;
     Ok(image.with_range(element.range))
 }
 
-/// Writes float32 in C order.
-pub(crate) fn encode(image: &GreyImage, writer: &mut impl Write) -> Result<(), ImageError> {
-    let shape = (image.height(), image.width());
+/// Writes float32 in C order, the channels of a pixel together.
+pub(crate) fn encode(image: &Raster, writer: &mut impl Write) -> Result<(), ImageError> {
+    let (height, width, planes) = (image.height(), image.width(), image.planes());
+    let written = match planes {
+        [grey] => {
+            ArrayView2::from_shape((height, width), grey.pixels()).map(|a| a.write_npy(writer))
+        }
+        _ => {
+            let pixels =
+                (0..height * width).flat_map(|i| planes.iter().map(move |p| p.pixels()[i]));
+            let shape = (height, width, planes.len());
+            Array3::from_shape_vec(shape, pixels.collect()).map(|a| a.write_npy(writer))
+        }
+    };
     // The image guarantees that its sides and its pixels agree.
-    let view = ArrayView2::from_shape(shape, image.pixels()).map_err(|_| {
-        ImageError::PixelCount { height: shape.0, width: shape.1, found: image.pixels().len() }
-    })?;
-    view.write_npy(writer).map_err(ImageError::NpyWrite)
+    let found = planes.iter().map(|plane| plane.pixels().len()).sum();
+    let written = written.map_err(|_| ImageError::PixelCount { height, width, found })?;
+    written.map_err(ImageError::NpyWrite)
+}
+
+/// Of an array that is an image.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Sides {
+    pub(crate) height: usize,
+    pub(crate) width: usize,
+    /// 1 or 3; those of a pixel are neighbours in C order.
+    pub(crate) channels: usize,
 }
 
 /// How the elements of a type are read.
@@ -125,6 +148,16 @@ pub struct Header<'a> {
 }
 
 impl<'a> Header<'a> {
+    /// The sides of an image.
+    pub(crate) fn sides(&self) -> Result<Sides, ImageError> {
+        let (height, width, channels) = match self.shape[..] {
+            [height, width] => (height, width, 1),
+            [height, width, channels @ (1 | 3)] => (height, width, channels),
+            _ => return Err(ImageError::NpyShape { found: self.shape.clone() }),
+        };
+        Ok(Sides { height, width, channels })
+    }
+
     /// How an element of a type that is read here is read.
     pub(crate) fn element(&self) -> Result<Element, ImageError> {
         Element::of(self.descr).ok_or_else(|| ImageError::NpyType { found: self.descr.into() })
@@ -230,6 +263,7 @@ impl<'a> Scanner<'a> {
 mod tests {
     use super::*;
     use ndarray::{Array, Array2, ShapeBuilder};
+    use ppdenoise_base::size::Size;
 
     fn decode(bytes: &[u8]) -> Result<GreyImage, ImageError> {
         super::decode(bytes)?.into_grey()
@@ -300,8 +334,33 @@ mod tests {
     }
 
     #[test]
+    fn colours_are_on_the_last_axis() {
+        let level = |(r, c, k): (usize, usize, usize)| (100 * k + r * 5 + c) as f32;
+        let files = [
+            saved(&Array::from_shape_fn((3, 5, 3), level)),
+            saved(&Array::from_shape_fn((3, 5, 3).f(), level)),
+        ];
+        for file in &files {
+            let image = super::decode(file).unwrap();
+            for (k, plane) in image.planes().iter().enumerate() {
+                let expected: Vec<f32> = (0..15).map(|i| (100 * k + i) as f32).collect();
+                assert_eq!((plane.size(), plane.pixels()), (Size::new(3, 5), &expected[..]));
+            }
+            let mut bytes = Vec::new();
+            encode(&image, &mut bytes).unwrap();
+            assert_eq!(bytes, files[0]);
+        }
+        // Three equal planes are a grey image, and so is one.
+        let grey = |(r, c, _): (usize, usize, usize)| (r * 5 + c) as f32;
+        for channels in [1, 3] {
+            let image = super::decode(&saved(&Array::from_shape_fn((3, 5, channels), grey)));
+            assert_eq!(image.unwrap().planes().len(), 1);
+        }
+    }
+
+    #[test]
     fn the_layout_is_numpys() {
-        let image = GreyImage::new(1, 2, vec![1.5, -2.0]).unwrap();
+        let image = GreyImage::new(1, 2, vec![1.5, -2.0]).unwrap().into();
         let mut bytes = Vec::new();
         encode(&image, &mut bytes).unwrap();
         let text = "{'descr': '<f4', 'fortran_order': False, 'shape': (1, 2)";
@@ -314,9 +373,13 @@ mod tests {
     #[test]
     fn shapes_are_checked_before_anything_is_allocated() {
         let shape = |s: &str| decode(&file(&header("<f4", s), &[0; 24])).unwrap_err();
-        for s in ["()", "(6,)", "(1, 2, 3)"] {
-            assert!(matches!(shape(s), ImageError::NpyDimensions { .. }), "{s}");
+        for s in ["()", "(6,)", "(3, 1, 2)", "(1, 3, 2)", "(1, 1, 2, 3)", "(1, 6, 0)"] {
+            assert!(matches!(shape(s), ImageError::NpyShape { .. }), "{s}");
         }
+        assert!(shape("(3, 1, 2)").to_string().contains("has the shape (3, 1, 2)"));
+        assert!(shape("(6,)").to_string().contains("has the shape (6,)"));
+        assert!(matches!(shape("(16384, 16384, 3)"), ImageError::Truncated { .. }));
+        assert!(matches!(shape("(1, 1, 3)"), ImageError::Trailing { bytes: 12, .. }));
         for s in ["(100000, 100000)", "(4294967296, 4294967296)", "(1, 99999999999999999999999)"] {
             assert!(matches!(shape(s), ImageError::TooLarge { .. }), "{s}");
         }

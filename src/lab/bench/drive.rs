@@ -4,16 +4,17 @@ use super::Section;
 use super::run::{Difference, MadeRun, Parts, Run, ServerRun, Step};
 use super::subject::Subject;
 use crate::files::output::ensure_space;
-use crate::image::GreyImage;
+use crate::image::{GreyImage, ImageError, Raster};
 use crate::lab::error::{LabError, NoSpace, io_error};
 use crate::lab::observer::Observer;
-use crate::lab::pictures::{read_grey, write_grey};
+use crate::lab::pictures::{read_image, write_image};
 use crate::lab::pipeline::{Command, Joint, Link, Made, Pipeline, Prepared, Served};
 use crate::lab::ranges::out_of_range;
 use crate::material::Origin;
 use crate::model::{Clamping, OutOfRange, TwinOptions, encode_image};
 use crate::network::Work;
 use crate::roles::Implausibility;
+use crate::roles::images::Entry;
 use crate::size::Size;
 use std::cell::Cell;
 use std::path::Path;
@@ -47,9 +48,9 @@ pub(super) fn check_space(subjects: &[Subject<'_>], work: &Path) -> Result<(), L
 struct Clear {
     plaintext_seconds: f64,
     plaintext_tanh_seconds: f64,
-    plaintext: GreyImage,
+    plaintext: Vec<GreyImage>,
     twin_seconds: f64,
-    twinned: GreyImage,
+    twinned: Vec<GreyImage>,
     out_of_range: Option<OutOfRange>,
 }
 
@@ -66,7 +67,7 @@ impl Drive<'_> {
         let (Size { height, width }, engine) = (subject.size, subject.engine().name());
         let what = format!("{}, {engine}, {height}x{width}", subject.model.name);
         let noisy = subject.picture()?;
-        write_grey(&self.folder.join("noisy.png"), &noisy)?;
+        write_image(&self.folder.join("noisy.png"), &noisy)?;
 
         observer.phase(&format!("{what}: setup"));
         self.keygen()?;
@@ -81,7 +82,7 @@ impl Drive<'_> {
         let served = self.servers::<Served>(Joint::Serve, subject.request.link)?;
         observer.phase(&format!("{what}: receiver"));
         let receiver = self.reconstruct()?;
-        let secure = read_grey(&self.folder.join("denoised.png"))?;
+        let secure = read_image(&self.folder.join("denoised.png"))?;
 
         observer.phase(&format!("{what}: plaintext"));
         let clear = self.in_the_clear(&noisy, observer)?;
@@ -95,7 +96,7 @@ impl Drive<'_> {
         made: Option<MadeRun>,
         gateway: Parts,
         receiver: Parts,
-        secure: &GreyImage,
+        secure: &Raster,
         clear: &Clear,
     ) -> Result<Run, LabError> {
         let (subject, request) = (self.subject, self.subject.request);
@@ -105,7 +106,8 @@ impl Drive<'_> {
         let traffic = servers[0].online.both_directions();
         let online_seconds = servers[0].online.seconds.max(servers[1].online.seconds);
         let network = &subject.model.float.network;
-        let Work { multiply_adds, gathered, .. } = network.work(subject.size)?;
+        let Work { multiply_adds, gathered, .. } =
+            network.work(network.image_size(subject.size))?;
         Ok(Run {
             section: if subject.section == Section::Patch { "patch" } else { "image" },
             model: subject.model.name.clone(),
@@ -138,8 +140,8 @@ impl Drive<'_> {
             twin_seconds: clear.twin_seconds,
             out_of_range: clear.out_of_range.clone(),
             online_over_plaintext: online_seconds / clear.plaintext_seconds,
-            difference_from_plaintext: Difference::between(secure, &clear.plaintext),
-            difference_from_twin: Difference::between(secure, &clear.twinned),
+            difference_from_plaintext: Difference::between(secure.planes(), &clear.plaintext),
+            difference_from_twin: Difference::between(secure.planes(), &clear.twinned),
         })
     }
 
@@ -224,13 +226,11 @@ impl Drive<'_> {
     }
 
     /// The float32 network and the integer twin, one after the other.
-    fn in_the_clear(
-        &self,
-        noisy: &GreyImage,
-        observer: &mut dyn Observer,
-    ) -> Result<Clear, LabError> {
+    fn in_the_clear(&self, noisy: &Raster, observer: &mut dyn Observer) -> Result<Clear, LabError> {
         let model = &self.subject.model.float;
-        let levels = model.levels(model.sigma);
+        let (levels, entry) = (model.levels(model.sigma), Entry::of(model.trained()));
+        let images = entry.images(noisy.planes())?;
+        let image = images.first().ok_or(ImageError::Planes { found: 0 })?;
         let tanh_time = Cell::new(Duration::ZERO);
         let activation = |values: &mut [f32]| {
             let started = Instant::now();
@@ -238,15 +238,16 @@ impl Drive<'_> {
             tanh_time.set(tanh_time.get() + started.elapsed());
         };
         let started = Instant::now();
-        let plaintext = model.denoise_grey(noisy, &levels, &activation, &mut |_| ())?.image;
+        let plaintext = model.denoise_grey(image, &levels, &activation, &mut |_| ())?.image;
         let plaintext_seconds = started.elapsed().as_secs_f64();
         let quantised = self.subject.quantised()?;
         let started = Instant::now();
-        let encoded = encode_image(&quantised.public, noisy, &levels);
-        let size = self.subject.size;
+        let encoded = encode_image(&quantised.public, image, &levels);
+        let size = image.size();
         let nearest = TwinOptions::default();
         let twinned = quantised.denoise_encoded(&encoded, size, &levels, nearest, &mut |_| ())?;
-        let (twinned, twin_seconds) = (twinned.image, started.elapsed().as_secs_f64());
+        let (twinned, twin_seconds) =
+            (entry.planes(twinned.image)?, started.elapsed().as_secs_f64());
         // Beside the timed run: it takes each layer's products twice.
         let denoiser = &self.subject.denoiser;
         let out_of_range = out_of_range(
@@ -261,7 +262,7 @@ impl Drive<'_> {
         Ok(Clear {
             plaintext_seconds,
             plaintext_tanh_seconds: tanh_time.get().as_secs_f64(),
-            plaintext,
+            plaintext: entry.planes(plaintext)?,
             twin_seconds,
             twinned,
             out_of_range,

@@ -186,10 +186,11 @@ impl MadeRun {
 }
 
 impl Difference {
-    pub(super) fn between(a: &GreyImage, b: &GreyImage) -> Difference {
-        let (a, b) = (a.pixels(), b.pixels());
-        let each = a.iter().zip(b).map(|(x, y)| f64::from((x - y).abs()));
+    /// Between the planes of two images of one size.
+    pub(super) fn between(a: &[GreyImage], b: &[GreyImage]) -> Difference {
+        let pixels = |planes| <[GreyImage]>::iter(planes).flat_map(GreyImage::pixels);
+        let each = pixels(a).zip(pixels(b)).map(|(x, y)| f64::from((x - y).abs()));
         let (sum, max) = each.fold((0.0, 0.0_f64), |(sum, max), d| (sum + d, max.max(d)));
-        Difference { mean: sum / a.len() as f64, max }
+        Difference { mean: sum / pixels(a).count() as f64, max }
     }
 }

@@ -1,7 +1,7 @@
 //! What is measured: a model, an engine and an image.
 
 use super::{Request, Section};
-use crate::image::{GreyImage, add_gaussian};
+use crate::image::{Depth, GreyImage, Raster, add_gaussian};
 use crate::lab::error::LabError;
 use crate::lab::pipeline::Denoiser;
 use crate::material::{MaterialLayout, Origin};
@@ -107,7 +107,8 @@ impl<'a> Subject<'a> {
             _ => image_sizes(request, model, engine)?,
         };
         let subject = |size| {
-            model.float.network.grid(size)?;
+            let network = &model.float.network;
+            network.grid(network.image_size(size))?;
             Ok(Subject { request, section, model, size, denoiser: denoiser.clone() })
         };
         sizes.into_iter().map(subject).collect()
@@ -132,12 +133,20 @@ impl<'a> Subject<'a> {
             Origin::Dealt => 1,
             Origin::Made => 2,
         };
-        let layout = MaterialLayout::new(public, self.size, batch_rows, self.request.material)?;
+        let size = public.network.image_size(self.size);
+        let layout = MaterialLayout::new(public, size, batch_rows, self.request.material)?;
         Ok(files * layout.bytes_per_slot())
     }
 
-    /// The picture: smooth shapes with noise, rounded and clipped; always the same.
-    pub(super) fn picture(&self) -> Result<GreyImage, LabError> {
+    /// The picture, in colour if the model wants it: smooth shapes with noise, rounded and clipped; always the same.
+    pub(super) fn picture(&self) -> Result<Raster, LabError> {
+        let planes = if self.model.float.trained().of_colours { 1..=3 } else { 1..=1 };
+        let planes = planes.map(|seed| self.plane(seed)).collect::<Result<_, _>>()?;
+        Ok(Raster::of_planes(planes, Depth::Eight)?)
+    }
+
+    /// A plane of it.
+    fn plane(&self, seed: u64) -> Result<GreyImage, LabError> {
         let Size { height, width } = self.size;
         let level = |i: usize| {
             let (y, x) = ((i / width) as f32, (i % width) as f32);
@@ -148,14 +157,14 @@ impl<'a> Subject<'a> {
             127.5 + 25.0 * waves + step
         };
         let clean = GreyImage::new(height, width, (0..height * width).map(level).collect())?;
-        Ok(add_gaussian(&clean, self.model.float.sigma, 1)?.rounded())
+        Ok(add_gaussian(&clean, self.model.float.sigma, seed)?.rounded())
     }
 }
 
 /// The smallest image that a model takes.
 fn smallest(model: &FloatModel) -> Size {
-    let side = model.network.gather().patch;
-    Size::new(side, side)
+    let least = model.network.picture_size(Size::square(model.network.gather().patch));
+    Size::square(least.width.max(1))
 }
 
 fn image_sizes(
@@ -189,6 +198,7 @@ fn square_of(model: &FloatModel, patches: usize) -> Result<Size, LabError> {
         along += 1;
     }
     let side = (inner + (along - 1) * gather.stride).max(gather.patch);
+    let side = model.network.picture_size(Size::square(side)).width.max(1);
     if side.checked_mul(side).is_none_or(|pixels| pixels > MAX_PIXELS) {
         return Err(LabError::TooManyPatches { patches, side });
     }

@@ -9,17 +9,17 @@ pub(crate) use embedded::{
 
 use super::error::{LabError, io_error};
 use super::observer::Observer;
-use super::pictures::{middle, read_grey, write_grey};
+use super::pictures::{middle, read_image, write_image};
 use super::pipeline::{
     Command, Denoiser, Joint, Link, Made, Phase, Pipeline, Served, fresh_work,
     half_of_this_machine, remove_work,
 };
 use crate::ids::Role;
-use crate::image::GreyImage;
 use crate::image::metrics::Quality;
+use crate::image::{ImageError, Raster};
 use crate::lab::ranges::out_of_range;
 use crate::material::Origin;
-use crate::model::{Choices, Clamping, OutOfRange};
+use crate::model::{Choices, Clamping, FloatModel, OutOfRange};
 use crate::roles::Implausibility;
 use crate::roles::models::read_model;
 use crate::size::Size;
@@ -38,7 +38,7 @@ pub(crate) struct Request {
     /// The clean image's name, for readers.
     pub name: String,
     /// The clean image.
-    pub image: GreyImage,
+    pub image: Raster,
     /// The model.
     pub model: DemoModel,
     /// Pixels between patches; the model's own if not given.
@@ -148,6 +148,7 @@ pub(crate) fn run(request: &Request, observer: &mut dyn Observer) -> Result<Repo
 struct Demonstration<'a> {
     request: &'a Request,
     denoiser: Denoiser,
+    model: FloatModel,
     pipeline: Pipeline,
     phases: Vec<PhaseRow>,
     out_of_range: Option<OutOfRange>,
@@ -170,14 +171,23 @@ impl<'a> Demonstration<'a> {
             choices: request.choices.clone(),
             unchecked: false,
         };
-        let pipeline = Pipeline::new(work)?;
-        Ok(Demonstration { request, denoiser, pipeline, phases: Vec::new(), out_of_range: None })
+        let model = read_model(&denoiser.file, request.stride)?;
+        let odd = match (model.trained().of_colours, request.image.is_colour()) {
+            (true, false) => Some(ImageError::Grey),
+            (false, true) => Some(ImageError::Colour),
+            _ => None,
+        };
+        if let Some(odd) = odd {
+            return Err(LabError::from(odd).about(Path::new(&request.name)));
+        }
+        let (pipeline, phases) = (Pipeline::new(work)?, Vec::new());
+        Ok(Demonstration { request, denoiser, model, pipeline, phases, out_of_range: None })
     }
 
     fn run(mut self, observer: &mut dyn Observer) -> Result<Report, LabError> {
         let files = Pictures::of(&self.request.out);
         let clean = self.clean(observer)?;
-        write_grey(&files.original, &clean)?;
+        write_image(&files.original, &clean)?;
         observer.phase("adding noise");
         self.add_noise(&files)?;
         observer.phase("denoising in plaintext");
@@ -197,11 +207,12 @@ impl<'a> Demonstration<'a> {
     }
 
     /// The image, or the part of it that is used.
-    fn clean(&self, observer: &mut dyn Observer) -> Result<GreyImage, LabError> {
+    fn clean(&self, observer: &mut dyn Observer) -> Result<Raster, LabError> {
         let (image, name) = (&self.request.image, &self.request.name);
         match self.request.crop {
             Some(side) if side < image.height() || side < image.width() => {
-                let part = middle(image, side)?;
+                let planes = image.planes().iter().map(|plane| middle(plane, side));
+                let part = image.with_planes(planes.collect::<Result<_, _>>()?)?;
                 let Size { height, width } = part.size();
                 let text = format!("the middle {height}x{width} of {name}; --crop 0 for all");
                 observer.note(&text);
@@ -244,11 +255,10 @@ impl<'a> Demonstration<'a> {
         files: &Pictures,
         observer: &mut dyn Observer,
     ) -> Result<(), LabError> {
-        let Denoiser { file, stride, choices, .. } = &self.denoiser;
-        let model = read_model(file, *stride)?;
-        let (name, noisy) = (&files.noisy, read_grey(&files.noisy)?);
+        let (model, choices) = (&self.model, &self.denoiser.choices);
+        let (name, noisy) = (&files.noisy, read_image(&files.noisy)?);
         let Request { sigma, strict, .. } = *self.request;
-        self.out_of_range = out_of_range(&model, choices, name, &noisy, sigma, strict, observer)?;
+        self.out_of_range = out_of_range(model, choices, name, &noisy, sigma, strict, observer)?;
         Ok(())
     }
 
@@ -320,11 +330,11 @@ impl<'a> Demonstration<'a> {
     fn report(
         self,
         files: &Pictures,
-        clean: GreyImage,
+        clean: Raster,
         served: &[Served; 2],
     ) -> Result<Report, LabError> {
         let [noisy, plaintext, secure] =
-            [&files.noisy, &files.plaintext, &files.secure].map(|file| read_grey(file));
+            [&files.noisy, &files.plaintext, &files.secure].map(|file| read_image(file));
         let images = [clean, noisy?, plaintext?, secure?];
         let [noisy, plaintext, secure] = compare(&files.comparison, &images)?;
         let (request, online) = (self.request, online(&served[0])?.both_directions());

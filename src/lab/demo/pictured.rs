@@ -1,8 +1,8 @@
 //! The pictures of the demonstration.
 
 use crate::files::output::Access;
+use crate::image::Raster;
 use crate::image::metrics::{Quality, quality};
-use crate::image::{GreyImage, Raster};
 use crate::lab::error::LabError;
 use crate::lab::panel::{Panel, with_crops};
 use crate::lab::pictures::write_picture;
@@ -33,11 +33,8 @@ impl Pictures {
 }
 
 /// Draws the original, noisy, plaintext and secure image side by side; the quality of the last three.
-pub(super) fn compare(out: &Path, images: &[GreyImage; 4]) -> Result<[Quality; 3], LabError> {
-    let judged = |i: usize| {
-        let raster = |i: usize| Raster::from(images[i].clone());
-        quality(&raster(0), &raster(i))
-    };
+pub(super) fn compare(out: &Path, images: &[Raster; 4]) -> Result<[Quality; 3], LabError> {
+    let judged = |i: usize| quality(&images[0], &images[i]);
     let qualities = [judged(1)?, judged(2)?, judged(3)?];
     let mut captions = vec!["original".to_string()];
     captions.extend(
@@ -46,8 +43,11 @@ pub(super) fn compare(out: &Path, images: &[GreyImage; 4]) -> Result<[Quality; 3
             .zip(&qualities)
             .map(|(name, q)| format!("{name} {:.2} dB / {:.3}", q.psnr_db, q.ssim)),
     );
-    let panels: Vec<Panel<'_>> =
-        captions.iter().zip(images).map(|(caption, image)| Panel { caption, image }).collect();
-    write_picture(out, &with_crops(&images[0], &panels)?, Access::Picture)?;
+    let pictures = captions.iter().zip(images);
+    let panels = pictures.map(|(caption, image)| Panel { caption, planes: image.planes() });
+    // Of a colour picture green, which is most of its brightness.
+    let clean = images[0].planes();
+    let drawn = with_crops(&clean[clean.len() / 2], &panels.collect::<Vec<_>>())?;
+    write_picture(out, &drawn, Access::Picture)?;
     Ok(qualities)
 }

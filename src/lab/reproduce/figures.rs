@@ -17,6 +17,7 @@ use crate::model::ActivationSpec;
 use crate::numbers::slope_table::SlopeTable;
 use crate::numbers::tanh::TanhStandIn;
 use crate::size::Size;
+use std::slice::from_ref;
 
 /// tanh and its approximations are drawn and judged on [-SPAN, SPAN].
 const SPAN: f64 = 4.0;
@@ -270,8 +271,10 @@ fn panels(lab: &Laboratory<'_>, entries: &[Entry], names: &[&str]) -> Result<Vec
 
 /// Panels side by side, with the two crops in which the clean image shows most.
 fn compose(clean: &GreyImage, panels: &[Shown]) -> Result<Picture, LabError> {
-    let panels: Vec<Panel<'_>> =
-        panels.iter().map(|Shown { caption, image }| Panel { caption, image }).collect();
+    let panels = panels
+        .iter()
+        .map(|shown| Panel { caption: &shown.caption, planes: from_ref(&shown.image) });
+    let panels = panels.collect::<Vec<_>>();
     with_crops(clean, &panels)
 }
 

@@ -188,7 +188,10 @@ impl Description {
         if self.widths().last() != Some(&outputs) {
             return Err(format!("`layers`: the last with weights must have {outputs} outputs"));
         }
-        graph::network(&self.layers)?;
+        let network = graph::network(&self.layers)?.with_continued(self.continued);
+        if let Some(reason) = network.mosaic_problem() {
+            return Err(format!("`continued`: {reason}"));
+        }
         let dense = |layer: &Layer| !matches!(layer, Layer::Conv2d(_) | Layer::ConvTranspose2d(_));
         if !self.layers.iter().all(dense) && (self.mean_shift || self.pixel_order.is_some()) {
             return Err("`mean_shift` and `pixel_order` go with patches, not with conv2d".into());

@@ -78,7 +78,7 @@ impl FloatModel {
         groups
     }
 
-    /// Activations a pixel of an image, away from its border.
+    /// Activations a pixel of a picture, away from its border.
     pub fn activations_a_pixel(&self) -> f64 {
         let linears =
             self.network.linears().filter(|(op, _)| self.network.activation_after(*op).is_some());

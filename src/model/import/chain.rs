@@ -1,5 +1,6 @@
 //! From a list of arrays to a chain of layers, with the weights that they make.
 
+use super::colour::on_mosaic;
 use super::foreign::{self, shown};
 use super::form::{self, Form, Listed, Outside};
 use super::layer::{Layer, Parts, values};
@@ -231,6 +232,9 @@ impl Plan {
         if self.form.reads_noise() {
             notes.push(TOLD.into());
         }
+        if let Form::Colour { .. } = self.form {
+            notes.push("it denoises the three planes of a colour picture together".into());
+        }
         if norms > 0 {
             notes.push(format!("{norms} batch normalisations merged into the layers before them"));
         }
@@ -248,7 +252,12 @@ impl Plan {
 
     /// Reads the weights and merges what normalises them.
     pub(super) fn read(&self, arrays: &mut dyn Arrays) -> Result<Vec<Layer>, ModelError> {
-        self.layers.iter().map(|planned| planned.read(arrays)).collect()
+        let layers = self.layers.iter().map(|planned| planned.read(arrays));
+        let layers = layers.collect::<Result<Vec<_>, _>>()?;
+        Ok(match self.form {
+            Form::Colour { side, .. } => on_mosaic(layers, side),
+            _ => layers,
+        })
     }
 }
 

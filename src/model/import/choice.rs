@@ -51,7 +51,7 @@ impl Trials {
             if gave.as_ref().is_none_or(|(of, _)| *of != plain) {
                 let model = plain.model(net, sigma)?;
                 if picture.is_none() {
-                    picture = Some(Picture::for_network(&model.network, sigma)?);
+                    picture = Some(Picture::for_model(&model, sigma)?);
                 }
                 let Some(picture) = &picture else { continue };
                 let within = &mut |done| progress((tried as f64 + done) / all);

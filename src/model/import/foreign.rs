@@ -160,14 +160,13 @@ pub(super) fn mixed<'a>(weights: impl Iterator<Item = &'a Tensor>) -> ImportErro
     foreign(format!("it mixes convolutions and matrices: {}, but {other}", named(all[0])))
 }
 
-/// Refuses a first and a last convolution that are not of one grey channel, or of its blocks, and the noise.
+/// Refuses a first and a last convolution that are not of one grey channel or of three, or of their blocks, and the
+/// noise.
 pub(super) fn channels(first: &Tensor, outputs: usize) -> Result<(), ImportError> {
     let inputs = first.shape[1];
     let what = match (inputs, outputs) {
-        (1, 1) | (2, 1) | (5, 4) => return Ok(()),
-        (15, 12) => "FFDNet for colour: twelve samples of the image and a noise map",
-        (4, 3) => "a network with a noise map beside a colour image",
-        (3, 3) => "a network for colour, of three channels at once",
+        (1, 1) | (2, 1) | (5, 4) | (3 | 4, 3) | (12 | 13, 12) => return Ok(()),
+        (15, 12) => "FFDNet for colour with a noise map for each channel",
         (n, m) if n == m && n.isqrt().pow(2) == n => "a network on blocks of pixels",
         _ => "another kind of network",
     };

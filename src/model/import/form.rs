@@ -6,7 +6,7 @@ use super::names::Role;
 use crate::model::activation::Activation;
 use crate::model::description::{Conv, From, Layer as Described};
 use crate::model::load::Tensor;
-use crate::network::Continued;
+use crate::network::{Continued, SQUARE};
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -19,6 +19,9 @@ pub(super) enum Form {
     Plane,
     /// The first reads the image in blocks of 2x2 pixels and the noise level (FFDNet).
     Blocks,
+    /// The first reads a colour picture in blocks of so many pixels a side, and perhaps the noise level: KAIR's FFDNet
+    /// for colour, and DnCNN.
+    Colour { side: usize, told: bool },
     /// As a list says.
     List(Listed),
 }
@@ -50,6 +53,8 @@ impl Form {
         match (inputs, outputs) {
             (2, 1) => Form::Plane,
             (5, 4) => Form::Blocks,
+            (3 | 4, 3) => Form::Colour { side: 1, told: inputs == 4 },
+            (12 | 13, 12) => Form::Colour { side: 2, told: inputs == 13 },
             _ => Form::Chain,
         }
     }
@@ -59,6 +64,7 @@ impl Form {
         match self {
             Form::Chain => false,
             Form::Plane | Form::Blocks => true,
+            Form::Colour { told, .. } => *told,
             Form::List(list) => list.layers.iter().flatten().any(|layer| match layer {
                 Described::Conv2d(conv) => conv.from.iter().any(|from| from.name() == "noise"),
                 _ => false,
@@ -71,6 +77,7 @@ impl Form {
     pub(super) fn continued(&self) -> Continued {
         match self {
             Form::Blocks => Continued::Edge,
+            Form::Colour { .. } => Continued::Mosaic,
             Form::List(list) => list.continued,
             Form::Chain | Form::Plane => Continued::Mirror,
         }
@@ -97,7 +104,11 @@ impl Form {
             return list.layers.iter().map(layer).collect();
         }
         let mut list = Vec::new();
-        list.extend((*self == Form::Blocks).then_some(Described::Blocks { size: 2 }));
+        list.extend(match self {
+            Form::Blocks => Some(Described::Blocks { size: 2 }),
+            Form::Colour { side, .. } => Some(Described::Blocks { size: SQUARE * side }),
+            _ => None,
+        });
         let last = layers.len();
         for ((outputs, kernel), number) in layers.zip(1..) {
             let from = if number == 1 && self.reads_noise() { outside() } else { Vec::new() };

@@ -6,6 +6,7 @@
 
 mod chain;
 mod choice;
+mod colour;
 mod foreign;
 mod form;
 mod graph;

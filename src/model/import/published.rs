@@ -82,15 +82,17 @@ pub(super) fn of(form: &Form, weights: &[&Tensor]) -> Option<Published> {
             weights[0].shape[1] == 39 * 39 && widths == [3072, 3072, 2559, 2047, 17 * 17];
         return Some(if is_burgers { BURGER } else { PATCHES });
     }
-    let kair = |of: Published, counts: &[usize], (inputs, outputs): (usize, usize)| {
+    let kair_of = |of: Published, counts: &[usize], (inputs, outputs): (usize, usize), width| {
         let is_its = |(i, weight): (usize, &&Tensor)| {
-            let sides = (if i == last { outputs } else { 64 }, if i == 0 { inputs } else { 64 });
+            let sides =
+                (if i == last { outputs } else { width }, if i == 0 { inputs } else { width });
             weight.name.ends_with(&format!("model.{}.weight", 2 * i))
                 && weight.shape == [sides.0, sides.1, 3, 3]
         };
         let all = counts.contains(&weights.len()) && weights.iter().enumerate().all(is_its);
         all.then_some(of)
     };
+    let kair = |of, counts: &[usize], ends| kair_of(of, counts, ends, 64);
     let is_deepinv = |(i, weight): (usize, &&Tensor)| {
         let name = match i {
             0 => "in_conv.weight".to_string(),
@@ -104,6 +106,8 @@ pub(super) fn of(form: &Form, weights: &[&Tensor]) -> Option<Published> {
         Form::List(_) => Some(DRUNET),
         Form::Plane => kair(FDNCNN, &[20], (2, 1)),
         Form::Blocks => kair(FFDNET, &[15], (5, 4)),
+        Form::Colour { side: 2, .. } => kair_of(FFDNET, &[12], (13, 12), 96),
+        Form::Colour { .. } => kair(KAIR, &[17, 20], (3, 3)),
         Form::Chain => kair(KAIR, &[17, 20], (1, 1))
             .or(kair(IRCNN, &[7], (1, 1)))
             .or(all(&is_deepinv).then_some(DEEPINV)),

@@ -7,8 +7,8 @@
 
 **Arrays.** An image is an array ``(height, width)``, several of one size are ``(images, height, width)``. Channels are
 told as in scikit-image: ``channel_axis=-1`` is for ``(height, width, 3)``, ``channel_axis=1`` for PyTorch's ``(images,
-3, height, width)``; each channel is denoised by itself. Without it ``(height, width, 3)`` is refused, and never taken
-for images three pixels wide.
+3, height, width)``; each channel is denoised by itself, or all three together by a model for colours. Without it
+``(height, width, 3)`` is refused, and never taken for images three pixels wide.
 
 **Values.** Types are ``uint8``, ``uint16``, ``float16``, ``float32`` and ``float64``, computed in ``float32``. The
 result has the type, the shape and the units of the image; integers are rounded and clipped, floats are not.
@@ -167,7 +167,8 @@ def share(
 
     ``public`` is the model's public description, as bytes or as a path; ``keys`` is the gateway's folder of keys, of
     which ``passphrase`` opens the secret one if it is locked. For each channel, of which there are 1 or 3, there is a
-    pair: the contents of the files for server 0 and for server 1, each sealed to its server. ``sigma`` is public.
+    pair, with a model for colours one for all: the contents of the files for server 0 and for server 1, each sealed to
+    its server. ``sigma`` is public.
     """
     found = _images(image, data_range, channel_axis)
     if found.batch:
@@ -188,9 +189,9 @@ def reconstruct(
 ) -> np.ndarray:
     """Puts results of the two servers together, as the command ``reconstruct`` does: the receiver's part.
 
-    There is a pair for each channel, in the order in which `share` gave them; the halves of a pair are bytes or paths.
-    The image is ``float32``, neither rounded nor clipped, with white at ``data_range``: one pair makes a grey one,
-    three make one in colour, ``(height, width, 3)``.
+    The pairs are in the order in which `share` gave the images for them; the halves of a pair are bytes or paths. The
+    image is ``float32``, neither rounded nor clipped, with white at ``data_range``. One pair makes a grey one, or with
+    a model for colours one in colour; three make one in colour, ``(height, width, 3)``.
     """
     white = _number(data_range, "data_range")
     pairs = [(_bytes(first, "a result"), _bytes(second, "a result")) for first, second in results]

@@ -43,6 +43,12 @@ def told():
     return ppdenoise.Model(ROOT / "fixtures/models/default.npz")
 
 
+@pytest.fixture(scope="session")
+def colour():
+    """A network for colour pictures."""
+    return ppdenoise.Model(ROOT / "fixtures/models/colour.npz")
+
+
 @pytest.fixture
 def parties(program, tiny, tmp_path):
     """Keys of all parties and a shared model."""

@@ -120,3 +120,15 @@ def test_other_threads_run_meanwhile(tiny):
         turns += 1
     worker.join()
     assert turns > 1000, turns
+
+
+def test_a_model_for_colours_takes_the_channels_together(colour, tmp_path, fails):
+    image = noisy("float32", 3)[:21, :18]
+    twin = ppdenoise.denoise(colour, image, 25, channel_axis=-1, twin=True)
+    secure = ppdenoise.secure_denoise(colour, image, 25, channel_axis=-1, work=tmp_path)
+    assert secure.shape == image.shape
+    assert_within(secure, twin)
+    fails("the image is grey", ValueError, ppdenoise.denoise, colour, image[:, :, 0], 25)
+    # Noise that is the same in all planes is that of a grey image.
+    equal = np.repeat(image[:, :, :1], 3, axis=2)
+    fails("the image is grey", ValueError, ppdenoise.denoise, colour, equal, 25, channel_axis=-1)

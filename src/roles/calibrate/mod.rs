@@ -11,7 +11,7 @@ pub use event::CalibrateEvent;
 pub use wider::Widened;
 
 use super::observer::Observer;
-use crate::image::{GreyImage, ImageError, patterns};
+use crate::image::{Depth, GreyImage, ImageError, Raster, patterns};
 use crate::model::{FloatModel, OutOfRange, Span, Trained};
 use ranges::{SeenRanges, Spans, Surveyor};
 use serde::Serialize;
@@ -83,7 +83,7 @@ pub struct CalibratedLayer {
 }
 
 /// Calibrates a model: what was found goes into its description. `read` reads one image, from several
-/// threads at once; they are those of the current `rayon` pool.
+/// threads at once; they are those of the current `rayon` pool. A model of colours takes grey images too.
 ///
 /// Cost: the model in floats on every image and noise level, and again if channels were left out that are not 0; one image a thread in memory.
 ///
@@ -93,18 +93,28 @@ pub struct CalibratedLayer {
 pub fn calibrate<E: From<CalibrateError> + Send>(
     model: &mut FloatModel,
     request: &Calibrate<'_>,
-    read: impl Fn(&Path) -> Result<GreyImage, E> + Sync,
+    read: impl Fn(&Path) -> Result<Raster, E> + Sync,
     observer: &mut dyn Observer<CalibrateEvent>,
 ) -> Result<Calibration, E> {
-    calibrate_beside(&patterns(), model, request, read, observer)
+    let of_colours = model.trained().of_colours;
+    let drawn = |grey| if of_colours { coloured(grey) } else { Ok(grey.into()) };
+    let patterns = patterns().into_iter().map(drawn).collect::<Result<Vec<_>, _>>();
+    calibrate_beside(&patterns.map_err(CalibrateError::from)?, model, request, read, observer)
+}
+
+/// A pattern in three planes, of which one is turned over: no pattern is grey, and none of one hue.
+fn coloured(pattern: GreyImage) -> Result<Raster, ImageError> {
+    let over = pattern.pixels().iter().map(|level| 255.0 - level).collect();
+    let over = GreyImage::new(pattern.height(), pattern.width(), over)?;
+    Raster::rgb([pattern.clone(), over, pattern], Depth::Float)
 }
 
 /// [`calibrate`] with these pictures that are no photographs.
 fn calibrate_beside<E: From<CalibrateError> + Send>(
-    patterns: &[GreyImage],
+    patterns: &[Raster],
     model: &mut FloatModel,
     request: &Calibrate<'_>,
-    read: impl Fn(&Path) -> Result<GreyImage, E> + Sync,
+    read: impl Fn(&Path) -> Result<Raster, E> + Sync,
     observer: &mut dyn Observer<CalibrateEvent>,
 ) -> Result<Calibration, E> {
     let sigmas = levels(model.trained(), request.sigmas)?;

@@ -1,9 +1,10 @@
 //! The values behind each output of each layer on sample images.
 
 use super::{Calibrate, CalibrateError, CalibrateEvent};
-use crate::image::{GreyImage, add_gaussian};
+use crate::image::{GreyImage, ImageError, Raster, add_gaussian};
 use crate::model::{Choices, FloatModel, Kept, OutOfRange, Span};
 use crate::network::LinearShape;
+use crate::roles::images::Entry;
 use crate::roles::observer::Observer;
 use crate::size::Size;
 use rayon::prelude::*;
@@ -45,7 +46,7 @@ impl SeenRanges {
     }
 }
 
-impl<E: From<CalibrateError> + Send, R: Fn(&Path) -> Result<GreyImage, E> + Sync> Surveyor<'_, R> {
+impl<E: From<CalibrateError> + Send, R: Fn(&Path) -> Result<Raster, E> + Sync> Surveyor<'_, R> {
     /// What a model does.
     pub(super) fn look(&mut self, model: &FloatModel) -> Result<SeenRanges, E> {
         let seen = self.spans(model, self.request.images)?;
@@ -57,15 +58,11 @@ impl<E: From<CalibrateError> + Send, R: Fn(&Path) -> Result<GreyImage, E> + Sync
     }
 
     /// The values behind each output of each linear op on pictures that are no photographs.
-    pub(super) fn patterns(
-        &mut self,
-        model: &FloatModel,
-        patterns: &[GreyImage],
-    ) -> Result<Spans, E> {
+    pub(super) fn patterns(&mut self, model: &FloatModel, patterns: &[Raster]) -> Result<Spans, E> {
         self.observer.event(CalibrateEvent::Looking);
         let (sigmas, seed) = (self.sigmas, self.request.seed);
-        let look = |image: &GreyImage| {
-            each_level(image, model, sigmas, seed, |units, size, plane| {
+        let look = |pattern: &Raster| {
+            each_level(pattern, model, sigmas, seed, |units, size, plane| {
                 Ok(model.spans_of(units, size, plane, &mut |_| ())?)
             })
         };
@@ -133,19 +130,35 @@ fn merge(spans: &mut Spans, found: Spans) {
 
 /// What `look` finds of an image with noise of each level: it is given network units, the size and the plane.
 fn each_level<T>(
-    clean: &GreyImage,
+    clean: &Raster,
     model: &FloatModel,
     sigmas: &[f64],
     seed: u64,
     look: impl Fn(&[f32], Size, f64) -> Result<T, CalibrateError>,
 ) -> Result<Vec<T>, CalibrateError> {
-    let size = clean.size();
+    let entry = Entry::of(model.trained());
+    let clean = planes(clean, entry)?;
     let at_level = |(sigma, i): (&f64, u64)| {
-        let noisy = add_gaussian(clean, *sigma, seed.wrapping_add(i))?;
+        let noise = |(plane, k): (_, u64)| {
+            // Other noise for each plane.
+            add_gaussian(plane, *sigma, seed.wrapping_add(i + (k << 32)))
+        };
+        let noisy = clean.iter().zip(0..).map(noise).collect::<Result<Vec<_>, _>>()?;
+        let noisy = &entry.images(&noisy)?[0];
         let levels = model.levels(*sigma);
-        let units = noisy.pixels().iter().map(|&v| levels.to_units(v.into()) as f32);
-        let units: Vec<f32> = units.collect();
-        look(&units, size, model.plane(levels.noise))
+        let units = levels.units_of(noisy, entry.is_mosaic());
+        let units: Vec<f32> = units.map(|units| units as f32).collect();
+        look(&units, noisy.size(), model.plane(levels.noise))
     };
     sigmas.iter().zip(0..).map(at_level).collect()
+}
+
+/// The planes of a clean picture that a network is given together. A grey picture has three equal ones for a network of
+/// colours: each gets noise of its own.
+fn planes(clean: &Raster, entry: Entry) -> Result<Vec<GreyImage>, ImageError> {
+    match (entry, clean.planes()) {
+        (Entry::Mosaic { .. }, [grey]) => Ok(vec![grey.clone(); 3]),
+        (Entry::Planes, [_, _, ..]) => Err(ImageError::Colour),
+        (_, planes) => Ok(planes.to_vec()),
+    }
 }

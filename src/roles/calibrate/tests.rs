@@ -11,9 +11,9 @@ fn told() -> FloatModel {
     told.next().expect("there are as many as there are seeds")
 }
 
-fn read(_: &Path) -> Result<GreyImage, CalibrateError> {
+fn read(_: &Path) -> Result<Raster, CalibrateError> {
     let pixels = (0..20 * 24).map(|i| (i * 37 % 256) as f32).collect();
-    Ok(GreyImage::new(20, 24, pixels)?)
+    Ok(GreyImage::new(20, 24, pixels)?.into())
 }
 
 /// A model that is told the noise is looked at with little and with all of it, without being asked to.
@@ -52,9 +52,9 @@ fn a_model_that_is_told_the_noise_is_looked_at_with_several_levels() {
 
 /// One picture that is no photograph, as small as the images: which channels are left out does not depend on such
 /// pictures, and those that the program draws take most of the time.
-fn checkers() -> [GreyImage; 1] {
+fn checkers() -> [Raster; 1] {
     let pixels = (0..20 * 24).map(|i| if (i / 24 + i % 24) % 2 == 0 { 255.0 } else { 0.0 });
-    [GreyImage::new(20, 24, pixels.collect()).unwrap()]
+    [GreyImage::new(20, 24, pixels.collect()).unwrap().into()]
 }
 
 /// Channels that are 0 on all images are left out, those that only held-out images need are not, and what is known of
@@ -64,7 +64,7 @@ fn channels_that_are_0_on_every_image_are_left_out() {
     let [light, dark] = ["light", "dark"].map(PathBuf::from);
     let read = |file: &Path| {
         let level = if file == Path::new("light") { 200.0 } else { 20.0 };
-        Ok::<_, CalibrateError>(GreyImage::new(20, 24, vec![level; 20 * 24])?)
+        Ok::<_, CalibrateError>(GreyImage::new(20, 24, vec![level; 20 * 24])?.into())
     };
     let run = |model: &mut FloatModel, held_out: &[PathBuf], prune| {
         let images = [light.clone()];
@@ -114,7 +114,7 @@ fn channels_that_matter_least_are_left_out_for_a_limit() {
     let images = ["a", "b"].map(PathBuf::from);
     let read = |_: &Path| {
         let levels = (0..20 * 24).map(|i| (i * i % 251) as f32).collect();
-        Ok::<_, CalibrateError>(GreyImage::new(20, 24, levels)?)
+        Ok::<_, CalibrateError>(GreyImage::new(20, 24, levels)?.into())
     };
     let mut fewer = 0;
     for seed in 0..20 {

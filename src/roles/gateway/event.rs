@@ -46,8 +46,8 @@ pub enum GatewayEvent {
         file: PathBuf,
         /// How it was cut.
         cut: Cut,
-        /// Shares of each tile: 1 or 3.
-        channels: usize,
+        /// How many shares each tile has: channels, orientations.
+        shares: usize,
     },
     /// The frames of an image are being shared.
     SharingFrames,

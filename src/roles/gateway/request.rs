@@ -156,9 +156,9 @@ pub struct SharedPlane {
     /// Prefix of the two files, which end in .s0 and .s1.
     #[serde(serialize_with = "shown::path")]
     pub prefix: PathBuf,
-    /// Rows of what was shared; of a tile with rows of its neighbours.
+    /// Rows of the picture or plane that was shared; of a tile with rows of its neighbours.
     pub height: usize,
-    /// Columns of what was shared; of a tile with columns of its neighbours.
+    /// Columns of the picture or plane that was shared; of a tile with columns of its neighbours.
     pub width: usize,
     /// Noise level in grey levels, given or estimated; for Poisson noise that of stabilised levels.
     /// Public.

@@ -11,7 +11,7 @@ use crate::ids::{ImageId, RandomError};
 use crate::image::dicom::Origin;
 use crate::image::{Average, ImageFormat, Raster, Sketch};
 use crate::model::{Encoded, Fit, PublicModel, encode_image};
-use crate::roles::images::{Chosen, ImageLevels, read_noisy};
+use crate::roles::images::{Chosen, Entry, ImageLevels, read_noisy};
 use crate::roles::level_note::{LevelNote, tell_noise};
 use crate::roles::observer::Observer;
 use crate::size::Position;
@@ -93,9 +93,11 @@ impl<'a> Sharing<'a> {
         let group = self.group(of.file, image.is_colour(), false)?;
         // All channels are judged before the first is written.
         let mut planes = Vec::new();
-        for (index, grey) in image.planes().iter().enumerate() {
+        let images = self.entry().check(image).and_then(|()| self.entry().images(image.planes()));
+        let images = images.map_err(|e| GatewayError::from(e).about(of.file))?;
+        for (index, grey) in images.iter().enumerate() {
             let index = index as u8;
-            let channel = image.is_colour().then_some(Channel { group, index });
+            let channel = (images.len() > 1).then_some(Channel { group, index });
             let plane = Plane { of, depth, range, grey, channel, tile: None, turned: None };
             let ready = self.encode(&plane, observer)?;
             self.judge(of.file, ready.encoded.fit, &ready.levels)?;
@@ -123,6 +125,11 @@ impl<'a> Sharing<'a> {
         }
     }
 
+    /// How the planes of a picture enter the model.
+    pub(super) fn entry(&self) -> Entry {
+        Entry::of(self.request.public.model.trained())
+    }
+
     /// What becomes black and white in a file, and the noise that is told of it.
     pub(super) fn chosen(&self) -> (Chosen, Option<f64>) {
         let ShareImages { window, range, levels, public, .. } = *self.request;
@@ -143,7 +150,7 @@ impl<'a> Sharing<'a> {
         tiles: bool,
     ) -> Result<ImageId, GatewayError> {
         let refuse = |e: GatewayError| Err(e.about(file));
-        if colour && !self.request.colour {
+        if colour && !self.request.colour && !self.entry().is_mosaic() {
             return refuse(GatewayError::Colour);
         }
         match self.gateway.receiver {
@@ -151,7 +158,9 @@ impl<'a> Sharing<'a> {
                 refuse(GatewayError::AverageWithoutNote)
             }
             Err(_) if tiles => refuse(GatewayError::TilesWithoutNote),
-            Err(_) if colour => refuse(GatewayError::ColourWithoutNote),
+            Err(_) if colour && !self.entry().is_mosaic() => {
+                refuse(GatewayError::ColourWithoutNote)
+            }
             _ => Ok(ImageId::random().map_err(FormatError::from)?),
         }
     }
@@ -177,7 +186,7 @@ impl<'a> Sharing<'a> {
         }
         let group = ImageId::random().map_err(FormatError::from)?;
         for &orientation in average.orientations() {
-            let grey = &orientation.turn(plane.grey);
+            let grey = &self.entry().turn(orientation, plane.grey)?;
             // The levels are those of the upright plane: an estimate of a mirror image may be another one.
             let levels = ready.levels;
             let encoded = encode_image(&self.request.public.model, grey, &levels.map);
@@ -218,6 +227,7 @@ impl<'a> Sharing<'a> {
             (None, None, None) => commit_all(outs)?,
             _ => commit_part(outs, &mut self.half_done)?,
         }
+        let size = public.model.network.picture_size(size);
         let entry = SharedPlane {
             file: of.file.to_owned(),
             channel: channel.map(|channel| channel.index),

@@ -7,7 +7,7 @@ use crate::artefact::{Channel, Tile};
 use crate::files::output::half_done::HalfDone;
 use crate::image::{Cut, Cutter, GreyImage, ImageError, Raster, RowReader, Tiling};
 use crate::model::Fit;
-use crate::roles::images::{ImageLevels, open_noisy_rows};
+use crate::roles::images::{Entry, ImageLevels, open_noisy_rows};
 use crate::roles::observer::Observer;
 use crate::size::Position;
 use crate::size::Size;
@@ -44,8 +44,8 @@ impl Sharing<'_> {
         };
         let network = &self.request.public.model.network;
         let (frames, Size { height, width }) = (rows.frames(), rows.size());
-        let cut =
-            Cut::new(Size::new(height / frames, width), side, network.reach()).map_err(about)?;
+        let picture = Size::new(height / frames, width);
+        let cut = Cut::new(picture, side, network.picture_reach()).map_err(about)?;
         match cut {
             None => Ok(Some((Cow::Owned(rows.all().map_err(about)?), format, origin))),
             Some(_) if frames > 1 => {
@@ -53,7 +53,8 @@ impl Sharing<'_> {
                 Err(GatewayError::FramesInTiles { frames, side }.about(&item.path))
             }
             Some(cut) => {
-                network.grid(cut.tile()).map_err(|e| GatewayError::from(e).about(&item.path))?;
+                let tile = network.image_size(cut.tile());
+                network.grid(tile).map_err(|e| GatewayError::from(e).about(&item.path))?;
                 let scan = self.scan(origin);
                 let (on_disk, scan) = (item.image.is_none(), scan.as_ref());
                 let name = &item.name;
@@ -100,13 +101,14 @@ impl Sharing<'_> {
     ) -> Result<(), GatewayError> {
         let about = |e: ImageError| GatewayError::from(e).about(of.file);
         let (frames, size) = (image.frames(), image.size());
+        self.entry().check(image).map_err(about)?;
         let tiling =
             Tiling::new(size, Size { height: size.height / frames, ..size }).map_err(about)?;
         let group = self.group(of.file, image.is_colour(), true)?;
-        let colour = image.is_colour().then_some(group);
         let (depth, range) = (image.depth(), image.range());
         // Of all frames, as of all tiles.
-        let mut fits = vec![(Fit::of(size.pixels()), None); image.planes().len()];
+        let mut fits = self.unfitted(size.pixels(), image.planes().len());
+        let colour = (fits.len() > 1).then_some(group);
         observer.event(GatewayEvent::SharingFrames);
         for frame in 0..frames {
             let tile = Some(Tile {
@@ -116,7 +118,8 @@ impl Sharing<'_> {
                 inset: Position::new(0, 0),
             });
             let planes = image.frame(frame).map_err(about)?;
-            for (index, (grey, fitted)) in planes.iter().zip(&mut fits).enumerate() {
+            let images = self.entry().images(&planes).map_err(about)?;
+            for (index, (grey, fitted)) in images.iter().zip(&mut fits).enumerate() {
                 let channel = colour.map(|group| Channel { group, index: index as u8 });
                 let plane = Plane { of, depth, range, grey, channel, tile, turned: None };
                 self.part(&plane, fitted, observer)?;
@@ -142,12 +145,12 @@ impl Sharing<'_> {
         let about = |e: ImageError| GatewayError::from(e).about(of.file);
         let (depth, range, channels) = (rows.depth(), rows.range(), rows.channels());
         let group = self.group(of.file, channels > 1, true)?;
-        let colour = (channels > 1).then_some(group);
         let mut cutter = Cutter::new(rows, cut).map_err(about)?;
         let tiling = *cut.tiling();
         // Of all tiles, so that no more tiles are shared than it takes to know that it is too many.
         let pixels = tiling.count() * cut.tile().height * cut.tile().width;
-        let mut fits = vec![(Fit::of(pixels), None); channels];
+        let mut fits = self.unfitted(pixels, channels);
+        let colour = (fits.len() > 1).then_some(group);
         observer.event(GatewayEvent::SharingTiles);
         loop {
             let reading = Instant::now();
@@ -157,8 +160,10 @@ impl Sharing<'_> {
             for column in 0..tiling.counts().width {
                 let place = Position::new(row, column);
                 let tile = Some(Tile { group, tiling, place, inset: cut.inset(place) });
-                for (index, fitted) in fits.iter_mut().enumerate() {
-                    let grey: &GreyImage = &cutter.tile(column, index).map_err(about)?;
+                let planes = (0..channels).map(|channel| cutter.tile(column, channel));
+                let planes = planes.collect::<Result<Vec<GreyImage>, _>>().map_err(about)?;
+                let images = self.entry().images(&planes).map_err(about)?;
+                for (index, (grey, fitted)) in images.iter().zip(&mut fits).enumerate() {
                     let channel = colour.map(|group| Channel { group, index: index as u8 });
                     let plane = Plane { of, depth, range, grey, channel, tile, turned: None };
                     self.part(&plane, fitted, observer)?;
@@ -166,9 +171,18 @@ impl Sharing<'_> {
             }
             observer.progress((row + 1) as f64 / tiling.counts().height as f64);
         }
-        observer.event(GatewayEvent::SharedTiles { file: of.file.to_owned(), cut, channels });
+        let shares = fits.len() * self.request.average.orientations().len();
+        observer.event(GatewayEvent::SharedTiles { file: of.file.to_owned(), cut, shares });
         self.tell_all_clamped(of, &fits, observer);
         Ok(())
+    }
+
+    /// How nothing yet of so many pixels a channel fits, one for each image that enters the model.
+    fn unfitted(&self, pixels: usize, channels: usize) -> Vec<Fitted> {
+        match self.entry() {
+            Entry::Planes => vec![(Fit::of(pixels), None); channels],
+            Entry::Mosaic { .. } => vec![(Fit::of(pixels * channels), None)],
+        }
     }
 
     /// Shares one part of a channel, unless those so far do not fit together.

@@ -1,6 +1,6 @@
 //! What is known of an image's noise, and how its grey levels become network units.
 
-use crate::image::{GreyImage, ImageError, Poisson, estimate_sigma};
+use crate::image::{GreyImage, ImageError, Poisson, estimate_sigma, of_mosaic};
 use crate::model::{LevelMap, Trained};
 
 /// What is known of an image's noise.
@@ -58,7 +58,7 @@ impl Levels {
         }
     }
 
-    /// The levels of one plane for a model.
+    /// The levels of one image for a model: of a plane, or of the mosaic of a colour picture.
     ///
     /// # Errors
     /// [`ImageError`] if the noise is to be estimated and cannot be, and for more noise than a model takes that is
@@ -67,7 +67,7 @@ impl Levels {
         let (sigma, poisson) = match self.noise {
             Noise::OfModel => (model.sigma, None),
             Noise::Sigma(sigma) => (sigma, None),
-            Noise::Estimated => (estimate_sigma(image)?, None),
+            Noise::Estimated => (estimated(image, model)?, None),
             Noise::Poisson(noise) => (noise.sigma(), Some(noise)),
         };
         if model.reads_plane && sigma > model.sigma {
@@ -79,4 +79,15 @@ impl Levels {
         }
         Ok(ImageLevels { sigma, map })
     }
+}
+
+/// The noise of an image; of a mosaic that of its planes, the root of the mean of the squares.
+fn estimated(image: &GreyImage, model: Trained) -> Result<f64, ImageError> {
+    if !model.of_colours {
+        return estimate_sigma(image);
+    }
+    let planes = of_mosaic(image)?;
+    let found = planes.iter().map(estimate_sigma).collect::<Result<Vec<_>, _>>()?;
+    let squares: f64 = found.iter().map(|sigma| sigma * sigma).sum();
+    Ok((squares / found.len() as f64).sqrt())
 }

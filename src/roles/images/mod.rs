@@ -9,6 +9,7 @@
 //! may read.
 
 mod distinct;
+mod entering;
 mod error;
 mod levels;
 mod listing;
@@ -17,6 +18,7 @@ mod read;
 mod target;
 
 pub use distinct::ensure_distinct;
+pub use entering::Entry;
 pub use error::PictureError;
 pub use levels::{ImageLevels, Levels, Noise};
 pub use listing::{Listed, Listing, images, is_folder, shares};

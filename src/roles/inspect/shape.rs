@@ -79,6 +79,8 @@ pub(crate) enum Shape {
         session_id: String,
         /// Low bits that both servers dropped.
         dropped_bits: u32,
+        /// Whether it is the mosaic of a colour picture, of twice its rows and columns.
+        mosaic: bool,
     },
     /// A server's half of a set of triples.
     Triples {

@@ -7,9 +7,12 @@ use crate::files::Place;
 use crate::files::output::{Overwrite, ensure_not_input};
 use crate::image::dicom::Window;
 use crate::image::{GreyImage, ImageFormat, Implausible, Range, Raster};
-use crate::model::{Clamping, Encoded, PublicModel, Trained, encode_image};
+use crate::model::{
+    ActivationSpec, Clamping, Encoded, LinearSpec, PublicModel, Trained, encode_image,
+};
+use crate::network::Network;
 use crate::roles::images::{
-    Chosen, ImageLevels, Levels, Target, base_name, ensure_distinct, is_folder, read_noisy,
+    Chosen, Entry, ImageLevels, Levels, Target, base_name, ensure_distinct, is_folder, read_noisy,
     read_picture, restored_name,
 };
 use crate::roles::level_note::{LevelNote, tell_noise};
@@ -21,6 +24,7 @@ use crate::roles::settle::settle;
 use crate::roles::shown;
 use crate::size::Size;
 use serde::Serialize;
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
@@ -92,7 +96,7 @@ pub struct Brought {
     pub width: usize,
     /// Noise level of the first channel, in grey levels.
     pub sigma: f64,
-    /// Slots used: one for each channel of each frame.
+    /// Slots used: one for each channel of each frame; with a model for colours one for each frame.
     pub slots: usize,
     /// Seconds from the agreement on the first slot to the last result.
     pub online_seconds: f64,
@@ -170,13 +174,15 @@ impl<'a> Errand<'a> {
     ) -> Result<Plain, UserError> {
         let chosen = Chosen { window: self.window, range: self.range };
         let (image, ..) = read_noisy(file, chosen, self.levels.told(model.trained()))?;
-        if image.is_colour() && !self.colour {
+        let entry = Entry::of(model.trained());
+        if image.is_colour() && !self.colour && !entry.is_mosaic() {
             return Err(UserError::Colour.about(file));
         }
         let mut planes = Vec::new();
         let mut size = image.size();
         for frame in 0..image.frames() {
-            for grey in image.frame(frame)? {
+            let images = entry.images(&image.frame(frame)?).map(Cow::into_owned);
+            for grey in images.map_err(|e| UserError::from(e).about(file))? {
                 size = grey.size();
                 model.network.grid(size).map_err(|e| UserError::from(e).about(file))?;
                 planes.push(self.encode(file, &grey, model, observer)?);
@@ -265,6 +271,7 @@ impl Visit<'_> {
         let out = match errand.goal {
             Goal::Prepare { slots, size } => {
                 for size in errand.sizes(size)? {
+                    let size = self.user.public().model.network.image_size(size);
                     done.slots_made += self.make(size, slots, observer)?;
                 }
                 return Ok(done);
@@ -327,7 +334,8 @@ impl Visit<'_> {
             Ok((plausibility, range_alarm))
         });
         let written = judged.and_then(|judged| {
-            let image = assemble(&image, &levels, units)?;
+            let network = &self.user.public().model.network;
+            let image = assemble(network, &image, &levels, units)?;
             errand.target(file, out).write(&image)?;
             Ok(judged)
         });
@@ -381,9 +389,12 @@ fn judge(
     let mut plausibility = Plausibility::Plausible;
     let mut known = levels.iter().zip(results);
     for frame in 0..image.frames() {
-        for (grey, (levels, units)) in image.frame(frame)?.iter().zip(&mut known) {
+        let entry = Entry::of(trained);
+        let images = entry.images(&image.frame(frame)?)?.into_owned();
+        for (grey, (levels, units)) in images.iter().zip(&mut known) {
             let noise = trained.working_noise(&levels.map);
-            let found = settled(levels.map.residual(grey, units).judge(noise))?;
+            let found = levels.map.residual(grey, units, trained).judge(noise);
+            let found = settled(found.map_err(|found| entry.placed(found, grey.size())))?;
             plausibility = plausibility.and(found);
         }
     }
@@ -392,14 +403,23 @@ fn judge(
 
 /// The image of its denoised planes, which are frame after frame.
 fn assemble(
+    network: &Network<LinearSpec, ActivationSpec>,
     image: &Raster,
     levels: &[ImageLevels],
     results: Vec<Vec<f64>>,
 ) -> Result<Raster, UserError> {
     let channels = image.planes().len();
-    let mut planes = vec![Vec::new(); channels];
-    for (i, (levels, units)) in levels.iter().zip(results).enumerate() {
-        planes[i % channels].extend(units.iter().map(|&u| levels.map.to_grey(u) as f32));
+    let frame = Size { height: image.height() / image.frames().max(1), width: image.width() };
+    let Size { height: rows, width: columns } = network.image_size(frame);
+    let (entry, mut planes) =
+        (Entry::of_results(network.is_of_colours()), vec![Vec::new(); channels]);
+    let mut next = 0;
+    for (levels, units) in levels.iter().zip(results) {
+        let grey = units.iter().map(|&u| levels.map.to_grey(u) as f32).collect();
+        for plane in entry.planes(GreyImage::new(rows, columns, grey)?)? {
+            planes[next % channels].extend(plane.into_pixels());
+            next += 1;
+        }
     }
     let Size { height, width } = image.size();
     let planes = planes.into_iter().map(|pixels| GreyImage::new(height, width, pixels));

@@ -87,7 +87,7 @@ fn a_user_who_lies_in_any_frame_harms_only_itself() {
             world.add(&user, Settings::default());
             let (lied, report) = world.session((&user, [usize::MAX; 2]), |own, channel| {
                 let mut liar = Liar { channel, lie, left: frame, lied: false };
-                let _ = own.denoise(&image, SIGMA, &mut liar, &mut Silent);
+                let _ = own.denoise(&image.clone().into(), SIGMA, &mut liar, &mut Silent);
                 liar.lied
             });
             lies += usize::from(lied);

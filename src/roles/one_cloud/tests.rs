@@ -6,14 +6,16 @@ use crate::files::container::no_passphrase;
 use crate::files::keys::{KeyFolder, generate, read_public_key};
 use crate::files::output::{Access, OutputFile, Overwrite};
 use crate::ids::{ImageId, Role, TripleSetId};
-use crate::image::{GreyImage, add_gaussian};
+use crate::image::{Depth, GreyImage, Raster, add_gaussian};
 use crate::model::{
-    LevelMap, Method, NearestRounding, QuantiseOptions, QuantisedModel, Ranges, TwinInput,
-    decode_sums, encode_image, quantise, random_convolutional, random_model, run_twin,
+    FloatModel, LevelMap, Method, NearestRounding, QuantiseOptions, QuantisedModel, Ranges,
+    TwinInput, decode_sums, encode_image, quantise, random_convolutional, random_model, run_twin,
 };
+use crate::network::Continued;
 use crate::numbers::fixed::shrink_nearest;
 use crate::numbers::ring::RingBits;
 use crate::roles::Silent;
+use crate::roles::images::Entry;
 use crate::roles::server::MakePaths;
 use crate::wire::{Channel, Frame, MemChannel, NetError, Tag, Traffic, pair};
 use request::{Asked, Request};
@@ -148,10 +150,10 @@ impl World {
     /// Denoises at a user; the cloud's session must end well.
     pub(super) fn denoise(&self, user: &str, image: &GreyImage) -> GreyImage {
         let (result, report) = self.session((user, [usize::MAX; 2]), |user, channel| {
-            user.denoise(image, SIGMA, channel, &mut Silent)
+            user.denoise(&image.clone().into(), SIGMA, channel, &mut Silent)
         });
         assert_eq!(report.error, None);
-        result.unwrap()
+        result.unwrap().into_grey().unwrap()
     }
 
     /// What the twin makes of it.
@@ -311,7 +313,7 @@ fn a_quota_ends_and_material_has_a_limit() {
     let image = noisy(Size::new(14, 15), 1);
     world.denoise("anna", &image);
     let (result, report) = world.session(("anna", [usize::MAX; 2]), |user, channel| {
-        user.denoise(&image, SIGMA, channel, &mut Silent)
+        user.denoise(&image.clone().into(), SIGMA, channel, &mut Silent)
     });
     let text = "1 slot(s) asked for, and 0 of 1 a day are left";
     assert_eq!(report.error.unwrap(), text);
@@ -360,14 +362,17 @@ fn a_user_who_lies_ends_its_own_session() {
 
 /// A network with exact ReLUs.
 fn convolutional(alarm: bool, one_cloud: bool) -> QuantisedModel {
-    let options = QuantiseOptions {
+    quantise(&random_convolutional(&[5, 4], 1.0, 3), &relu(alarm, one_cloud)).unwrap()
+}
+
+fn relu(alarm: bool, one_cloud: bool) -> QuantiseOptions {
+    QuantiseOptions {
         ring: RingBits::L32,
         method: Method::Relu { alarm },
         interval: 4.0,
         ranges: Ranges::Calibrated { margin: 4.0 },
         one_cloud,
-    };
-    quantise(&random_convolutional(&[5, 4], 1.0, 3), &options).unwrap()
+    }
 }
 
 /// A model that was shared for two servers has ranges without room for noise: neither the cloud nor the user takes it.
@@ -399,6 +404,34 @@ fn odd_pictures_come_back(alarm: bool) {
         let found = world.denoise("anna", &picture);
         assert_eq!(found.size(), size);
         near(&found, &world.twin(&picture));
+    }
+}
+
+/// The planes of a colour picture together, with a model for colours, and one by one, with one for grey pictures.
+#[test]
+fn pictures_in_colour_come_back_in_colour() {
+    let (size, options) = (Size::new(7, 10), relu(true, true));
+    let mosaics = random_convolutional(&[6, 5], 1.0, 2);
+    let network = mosaics.network.with_continued(Continued::Mosaic);
+    let together = quantise(&FloatModel { network, ..mosaics }, &options).unwrap();
+    let planes = [4, 5, 6].map(|seed| noisy(size, seed));
+    let picture = Raster::rgb(planes.clone(), Depth::Float).unwrap();
+    for (model, slots) in [(together, 1), (convolutional(true, true), 3)] {
+        let world = World::of(&["anna"], model);
+        let entry = Entry::of(world.model.public.trained());
+        let (found, report) = world.session(("anna", [usize::MAX; 2]), |user, channel| {
+            user.denoise(&picture, SIGMA, channel, &mut Silent)
+        });
+        assert_eq!((report.error, report.images), (None, slots));
+        let given = entry.images(&planes).unwrap();
+        let expected = given.iter().flat_map(|image| {
+            let twin = world.twin(image).into_iter().map(|level| level as f32).collect();
+            entry.planes(GreyImage::new(image.height(), image.width(), twin).unwrap()).unwrap()
+        });
+        for (found, expected) in found.unwrap().planes().iter().zip(expected) {
+            let levels = expected.pixels().iter().map(|&level| level.into());
+            near(found, &levels.collect::<Vec<_>>());
+        }
     }
 }
 
@@ -449,14 +482,14 @@ fn a_session_that_is_cut_anywhere_leaves_nothing_behind() {
     world.denoise("anna", &image);
     let ends = |cut: [usize; 2]| {
         let (result, report) = world.session(("anna", cut), |user, channel| {
-            user.denoise(&image, SIGMA, channel, &mut Silent)
+            user.denoise(&image.clone().into(), SIGMA, channel, &mut Silent)
         });
         world.marks("anna/state");
         world.marks("clients/anna/state");
         let parts = [world.files("clients"), world.files("anna")].concat();
         assert!(!parts.iter().any(|file| file.to_string_lossy().contains("part")), "{parts:?}");
         let alive = result.is_ok();
-        result.into_iter().for_each(|result| near(&result, &expected));
+        result.into_iter().for_each(|result| near(&result.into_grey().unwrap(), &expected));
         assert!(alive || report.error.is_some() || cut[0] == usize::MAX);
         alive
     };

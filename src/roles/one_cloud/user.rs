@@ -11,10 +11,10 @@ use crate::files::container::AskPassphrase;
 use crate::files::keys::{KeyFolder, PublicKey, SecretKey};
 use crate::files::ledger::{Ledger, state_dir_default};
 use crate::ids::{ImageId, Party, Role};
-use crate::image::GreyImage;
+use crate::image::{Depth, GreyImage, Raster};
 use crate::model::{Clamping, Encoded, encode_image};
 use crate::roles::demand::MaterialError;
-use crate::roles::images::{Levels, Noise};
+use crate::roles::images::{Entry, Levels, Noise};
 use crate::roles::observer::{Observer, Within};
 use crate::roles::range_alarm::OutOfRangeOnShares;
 use crate::roles::server::{
@@ -121,37 +121,52 @@ impl User {
     }
 
     /// Denoises one image with Gaussian noise of `sigma` 8-bit grey levels; material is made if none is left.
-    /// Grey levels are neither rounded nor clipped.
+    /// Grey levels are neither rounded nor clipped. The channels of a colour image use a slot each, unless the model is
+    /// one for colours.
     ///
     /// # Errors
     /// [`UserError::Unfit`] for one that the model was not shared for; [`UserError::Implausible`] if more than the
     /// noise told was taken away, [`UserError::OutOfRangeOnShares`] if a value left its range; as [`Visit::denoise`].
     pub fn denoise(
         &self,
-        image: &GreyImage,
+        image: &Raster,
         sigma: f64,
         channel: &mut dyn Channel,
         observer: &mut dyn Observer<UserEvent>,
-    ) -> Result<GreyImage, UserError> {
+    ) -> Result<Raster, UserError> {
         let model = &self.public().model;
-        let levels = Levels::from(Noise::Sigma(sigma)).of(image, model.trained())?.map;
-        let Encoded { pixels, fit, .. } = encode_image(model, image, &levels);
-        fit.judge(Clamping::Few, model, &levels).map_err(UserError::Unfit)?;
-        let size = image.size();
-        let mut visit = self.visit(channel)?;
-        visit.supply(size, 1, observer)?;
-        let pixels = Zeroizing::new(pixels);
-        let own = OwnImage { name: "image".into(), size, pixels, noise: levels.noise };
-        let (results, _) = visit.denoise(vec![own], observer)?;
-        let Some(OwnResult { units, alarm }) = results.into_iter().next() else {
-            return Err(UserError::CloudEnds);
-        };
-        if alarm == Some(true) {
-            return Err(OutOfRangeOnShares.into());
+        let (trained, entry) = (model.trained(), Entry::of(model.trained()));
+        entry.check(image)?;
+        let images = entry.images(image.planes())?;
+        let size = model.network.image_size(image.size());
+        let (mut all_levels, mut own) = (Vec::new(), Vec::new());
+        for image in images.iter() {
+            let levels = Levels::from(Noise::Sigma(sigma)).of(image, trained)?.map;
+            let Encoded { pixels, fit, .. } = encode_image(model, image, &levels);
+            fit.judge(Clamping::Few, model, &levels).map_err(UserError::Unfit)?;
+            let pixels = Zeroizing::new(pixels);
+            own.push(OwnImage { name: "image".into(), size, pixels, noise: levels.noise });
+            all_levels.push(levels);
         }
-        levels.residual(image, &units).judge(model.trained().working_noise(&levels))?;
-        let grey = units.into_iter().map(|units| levels.to_grey(units) as f32).collect();
-        Ok(GreyImage::new(size.height, size.width, grey)?)
+        let mut visit = self.visit(channel)?;
+        visit.supply(size, own.len() as u64, observer)?;
+        let (results, _) = visit.denoise(own, observer)?;
+        if results.len() < images.len() {
+            return Err(UserError::CloudEnds);
+        }
+        let mut planes = Vec::new();
+        for ((image, levels), result) in images.iter().zip(all_levels).zip(results) {
+            let OwnResult { units, alarm } = result;
+            if alarm == Some(true) {
+                return Err(OutOfRangeOnShares.into());
+            }
+            let judged =
+                levels.residual(image, &units, trained).judge(trained.working_noise(&levels));
+            judged.map_err(|found| entry.placed(found, size))?;
+            let grey = units.into_iter().map(|units| levels.to_grey(units) as f32).collect();
+            planes.extend(entry.planes(GreyImage::new(size.height, size.width, grey)?)?);
+        }
+        Ok(Raster::of_planes(planes, Depth::Float)?)
     }
 }
 

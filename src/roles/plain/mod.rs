@@ -6,12 +6,14 @@ mod event;
 pub use error::{NoNoiseMap, PlainError};
 pub use event::PlainEvent;
 
-use super::images::{ImageLevels, Levels, Noise};
+use super::images::{Entry, ImageLevels, Levels, Noise};
 use super::level_note::{LevelNote, tell_noise};
 use super::observer::Observer;
 use super::plausible::{Implausibility, Plausibility};
 use super::settle::settle;
-use crate::image::{Average, GreyImage, ImageError, Implausible, Orientation, Raster, mean_image};
+use crate::image::{
+    Average, GreyImage, ImageError, Implausible, Orientation, Raster, in_squares, mean_image,
+};
 use crate::model::{
     Clamping, DenoisedGrey, FloatModel, LevelMap, NoisePlane, OutOfRange, QuantisedModel, Rounding,
     Trained, TwinOptions, Unfit,
@@ -46,7 +48,7 @@ pub enum Arithmetic<'a> {
 pub struct Denoise<'a> {
     /// What the image is called in what is told of it.
     pub name: &'a Path,
-    /// The image; each channel of each frame is denoised by itself.
+    /// The image; each channel of each frame is denoised by itself, unless the network is for colour pictures.
     pub image: &'a Raster,
     /// In how many orientations each is denoised, of which the mean is the result.
     pub average: Average,
@@ -68,7 +70,7 @@ pub struct Denoise<'a> {
 pub struct Denoised {
     /// The image, of the noisy one's depth; grey levels are neither rounded nor clipped.
     pub image: Raster,
-    /// The noise level of each channel of each frame: they differ where they were estimated.
+    /// The noise level of each channel of each frame, or of each frame if the network is for colours: they differ where they were estimated.
     pub sigmas: Vec<f64>,
     /// Whether what was taken away looks like the noise told.
     pub plausibility: Plausibility,
@@ -85,6 +87,11 @@ impl Arithmetic<'_> {
         }
     }
 
+    /// How the planes of a picture enter the network.
+    fn entry(&self) -> Entry {
+        Entry::of(self.trained())
+    }
+
     fn check(&self) -> Result<(), PlainError> {
         match *self {
             Arithmetic::Float { model, stand_in: Some(function) }
@@ -99,17 +106,18 @@ impl Arithmetic<'_> {
 }
 
 /// The noise level of each pixel.
-#[derive(Clone, Copy)]
-struct NoiseMap<'a> {
-    levels: &'a [f32],
+struct NoiseMap {
+    /// As the planes that it is of enter the network.
+    image: GreyImage,
     /// Root mean square.
     usual: f64,
-    greatest: f64,
+    /// What the greatest is in the levels that the network works on.
+    compared: f64,
 }
 
-impl<'a> NoiseMap<'a> {
+impl NoiseMap {
     /// Refuses a map that the network cannot be told, or that is not of this image.
-    fn of(map: &'a GreyImage, request: &Denoise<'_>) -> Result<Self, PlainError> {
+    fn of(map: &GreyImage, request: &Denoise<'_>) -> Result<Self, PlainError> {
         let trained = request.arithmetic.trained();
         let why = match request.arithmetic {
             Arithmetic::Integer { .. } => Some(NoNoiseMap::OnShares),
@@ -135,7 +143,13 @@ impl<'a> NoiseMap<'a> {
             return Err(ImageError::TooNoisy { sigma: greatest, most: trained.sigma }.into());
         }
         let usual = (all().map(|v| v * v).sum::<f64>() / levels.len() as f64).sqrt();
-        Ok(NoiseMap { levels, usual, greatest })
+        let image = match request.arithmetic.entry() {
+            Entry::Planes => map.clone(),
+            Entry::Mosaic { .. } => in_squares(map)?,
+        };
+        // A level's part that is compared, as with one level for all.
+        let compared = trained.working_noise(&LevelMap::for_noise(trained, greatest));
+        Ok(NoiseMap { image, usual, compared })
     }
 }
 
@@ -153,21 +167,28 @@ pub fn denoise(
     arithmetic.check()?;
     let noise_map = request.noise_map.map(|map| NoiseMap::of(map, request)).transpose();
     let noise_map = noise_map.map_err(|e| e.about(file))?;
-    let levels =
-        &noise_map.map_or(*levels, |map| Levels { noise: Noise::Sigma(map.usual), ..*levels });
+    let levels = &noise_map
+        .as_ref()
+        .map_or(*levels, |map| Levels { noise: Noise::Sigma(map.usual), ..*levels });
+    let entry = arithmetic.entry();
+    entry.check(image).map_err(|e| PlainError::from(e).about(file))?;
     let mut planes = vec![Vec::new(); image.planes().len()];
     let (mut sigmas, mut plausibility) = (Vec::new(), Plausibility::Plausible);
     let mut out_of_range: Option<OutOfRange> = None;
-    let frames = (0..image.frames()).map(|frame| image.frame(frame));
-    let frames = frames.collect::<Result<Vec<_>, _>>()?;
-    let each = frames.iter().flat_map(|frame| frame.iter().enumerate());
-    for (channel, plane) in each {
+    let frames = (0..image.frames()).map(|frame| {
+        let images = entry.images(&image.frame(frame)?)?.into_owned();
+        Ok(images.into_iter().enumerate())
+    });
+    let frames = frames.collect::<Result<Vec<_>, ImageError>>();
+    let frames = frames.map_err(|e| PlainError::from(e).about(file))?;
+    for (first, plane) in frames.into_iter().flatten() {
+        let plane = &plane;
         let found = levels.of(plane, arithmetic.trained());
         let ImageLevels { sigma, map } = found.map_err(|e| PlainError::from(e).about(file))?;
         tell_noise(levels, file, sigma, arithmetic.trained(), observer);
         observer.event(PlainEvent::Denoising);
         let Averaged { image, judged, out_of_range: left } =
-            averaged(request, plane, &map, noise_map, observer)?;
+            averaged(request, plane, &map, noise_map.as_ref(), observer)?;
         if let Some(left) = left {
             keep_ranges(request, &left, observer)?;
             out_of_range = Some(out_of_range.unwrap_or_default().and(left));
@@ -175,7 +196,9 @@ pub fn denoise(
         let settled = settle(request.implausibility, judged, file, observer);
         let settled = settled.map_err(|found| PlainError::from(found).about(file))?;
         plausibility = plausibility.and(settled);
-        planes[channel].extend(image.into_pixels());
+        for (plane, denoised) in planes[first..].iter_mut().zip(entry.planes(image)?) {
+            plane.extend(denoised.into_pixels());
+        }
         sigmas.push(sigma);
     }
     let size = image.size();
@@ -215,34 +238,35 @@ fn averaged(
     request: &Denoise<'_>,
     plane: &GreyImage,
     levels: &LevelMap,
-    noise_map: Option<NoiseMap<'_>>,
+    noise_map: Option<&NoiseMap>,
     observer: &mut dyn Observer<PlainEvent>,
 ) -> Result<Averaged, PlainError> {
+    let entry = request.arithmetic.entry();
     // Where the noise is not the same everywhere no less is accepted than where it is most.
-    let noise = noise_map.map(|noise| noise.greatest);
+    let noise = noise_map.map(|noise| noise.compared);
     let noise = noise.unwrap_or_else(|| request.arithmetic.trained().working_noise(levels));
-    let judge = |orientation: Orientation, found: DenoisedGrey| {
+    let judge = |orientation: Orientation, found: DenoisedGrey| -> Result<Averaged, ImageError> {
         let DenoisedGrey { image, residual, out_of_range } = found;
         let judged = residual.judge(noise).map_err(|mut found| {
-            found.place = orientation.place_back(found.place, image.size());
+            found.place = entry.place_back(orientation, found.place, image.size());
             found
         });
-        Averaged { image: orientation.turn_back(&image), judged, out_of_range }
+        Ok(Averaged { image: entry.turn_back(orientation, &image)?, judged, out_of_range })
     };
-    let (found, clamped) = one(request, plane, levels, noise_map, observer)?;
+    let map = noise_map.map(|map| &map.image);
+    let (found, clamped) = one(request, plane, levels, map, observer)?;
     // As many pixels of every orientation.
     if let Some(unfit) = clamped {
         observer.event(LevelNote::Clamped { file: request.name.to_owned(), unfit }.into());
     }
-    let mut first = judge(Orientation::UPRIGHT, found);
+    let mut first = judge(Orientation::UPRIGHT, found)?;
     let mut others = Vec::new();
     for &orientation in &request.average.orientations()[1..] {
-        let turned = orientation.turn(plane);
-        let map = request.noise_map.map(|map| orientation.turn(map));
-        let noise_map = noise_map.zip(map.as_ref());
-        let noise_map = noise_map.map(|(of, map)| NoiseMap { levels: map.pixels(), ..of });
-        let (found, _) = one(request, &turned, levels, noise_map, observer)?;
-        let Averaged { image, judged, out_of_range } = judge(orientation, found);
+        let turned = entry.turn(orientation, plane)?;
+        // All places of a square have one level.
+        let map = map.map(|map| orientation.turn(map));
+        let (found, _) = one(request, &turned, levels, map.as_ref(), observer)?;
+        let Averaged { image, judged, out_of_range } = judge(orientation, found)?;
         others.push(image);
         first.judged = worse(first.judged, judged);
         first.out_of_range = match (first.out_of_range, out_of_range) {
@@ -266,7 +290,7 @@ fn one(
     request: &Denoise<'_>,
     plane: &GreyImage,
     levels: &LevelMap,
-    noise_map: Option<NoiseMap<'_>>,
+    noise_map: Option<&GreyImage>,
     observer: &mut dyn Observer<PlainEvent>,
 ) -> Result<(DenoisedGrey, Option<Unfit>), PlainError> {
     let (denoised, clamped) = match request.arithmetic {
@@ -277,7 +301,7 @@ fn one(
             };
             let progress = &mut |done| observer.progress(done);
             let of_pixels: Option<Vec<f64>> = noise_map
-                .map(|noise| noise.levels.iter().map(|&level| model.plane(level.into())).collect());
+                .map(|map| map.pixels().iter().map(|&level| model.plane(level.into())).collect());
             let told = match &of_pixels {
                 Some(levels) => NoisePlane::Pixels(levels),
                 None => NoisePlane::Level(model.plane(levels.noise)),

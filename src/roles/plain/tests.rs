@@ -52,6 +52,37 @@ fn a_map_of_one_level_is_that_level() {
     assert_eq!((level.image, level.sigmas), (map.image, map.sigmas));
 }
 
+/// Of a pixel's square every place is told the noise, in every orientation.
+#[test]
+fn a_map_of_one_level_is_that_level_to_a_network_for_colours() {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/models/colour.npz");
+    let model = load_npz(Cursor::new(std::fs::read(file).unwrap()), None).unwrap();
+    let size = Size::new(9, 14);
+    let plane = |seed: u64| add_gaussian(&flat(60.0 * seed as f32, size), 25.0, seed).unwrap();
+    let image = Raster::rgb([1, 2, 3].map(plane), Depth::Float).unwrap();
+    let run = |image: &Raster, sigma: f64, noise_map: Option<&GreyImage>| {
+        let request = Denoise {
+            name: Path::new("image"),
+            image,
+            average: Average::Eight,
+            arithmetic: Arithmetic::Float { model: &model, stand_in: None },
+            levels: Noise::Sigma(sigma).into(),
+            noise_map,
+            implausibility: Implausibility::Refused,
+            strict: false,
+        };
+        denoise(&request, &mut Silent)
+    };
+    let level = run(&image, 25.0, None).unwrap();
+    let map = run(&image, 60.0, Some(&flat(25.0, size))).unwrap();
+    assert_eq!((level.image, level.sigmas), (map.image, map.sigmas));
+    // A grey picture is refused, and so are three equal planes.
+    for planes in [vec![plane(1)], vec![plane(1); 3]] {
+        let grey = Raster::of_planes(planes, Depth::Float).unwrap();
+        assert!(run(&grey, 25.0, None).unwrap_err().to_string().contains("the image is grey"));
+    }
+}
+
 #[test]
 fn maps_are_refused_that_a_network_cannot_be_told() {
     let [told, fixed] = networks();

@@ -82,6 +82,9 @@ pub enum ReceiverError {
         /// The names of the channels.
         missing: Vec<&'static str>,
     },
+    /// Results of a picture's orientations of which one is a mosaic of colours and another is none.
+    #[error("the orientations of this image were denoised by different models")]
+    OrientationsDiffer,
     /// A picture without the results of all orientations that it was shared in.
     #[error("{found} of the {all} results are here whose mean is this image")]
     OrientationsMissing {

@@ -7,7 +7,7 @@ use super::judged::Provenance;
 use super::plan::{Job, Parts, Scan};
 use super::request::Reconstructed;
 use crate::files::{FormatError, Place};
-use crate::image::{GreyImage, ImageError, ImageFormat, Joiner, Raster, Rect, by_rows};
+use crate::image::{GreyImage, ImageError, Joiner, Raster, Rect, by_rows};
 use crate::network::MAX_PIXELS;
 use crate::roles::images::{Target, output_format};
 use crate::roles::observer::Observer;
@@ -29,9 +29,6 @@ pub(super) fn check(job: &Job, target: &Target<'_>, compared: bool) -> Result<()
     }
     let format = output_format(target.out.name())?;
     by_rows(format).map_err(about)?;
-    if scan.channels > 1 && format == ImageFormat::Npy {
-        return Err(about(ImageError::Colour));
-    }
     if compared && too_large {
         let error = ReceiverError::NotCompared { height, width };
         return Err(error.about(target.out.name()));
@@ -75,10 +72,13 @@ impl Work<'_> {
         let mut rects = tiling.rects();
         for (row, cores) in cores.chunks(columns).enumerate() {
             for ((column, core), rect) in cores.iter().enumerate().zip(&mut rects) {
-                for (channel, plane) in core.planes.iter().enumerate() {
-                    let tile = self.plane(plane, core.first(rect), &mut of, observer)?;
-                    let put = joiner.put(column, channel, &tile, core.inset);
-                    put.map_err(|e| ReceiverError::from(e).about(plane.first[0].name()))?;
+                let mut channel = 0;
+                for results in &core.planes {
+                    for tile in self.planes(results, core.first(rect), &mut of, observer)? {
+                        let put = joiner.put(column, channel, &tile, core.inset);
+                        put.map_err(|e| ReceiverError::from(e).about(results.first[0].name()))?;
+                        channel += 1;
+                    }
                 }
             }
             let started = Instant::now();
@@ -113,11 +113,15 @@ impl Work<'_> {
         let mut of = Provenance::new(Some(scan.cores.len()));
         observer.event(ReceiverEvent::JoiningFrames);
         for (done, (core, rect)) in scan.cores.iter().zip(tiling.rects()).enumerate() {
-            for (plane, results) in planes.iter_mut().zip(&core.planes) {
-                let own = Rect { top: core.inset.row, left: core.inset.column, ..rect };
-                let part = self.plane(results, core.first(rect), &mut of, observer)?.crop(own);
-                let part =
-                    part.map_err(|e| ReceiverError::from(e).about(results.first[0].name()))?;
+            let own = Rect { top: core.inset.row, left: core.inset.column, ..rect };
+            let mut parts = Vec::with_capacity(scan.channels);
+            for results in &core.planes {
+                let about = |e| ReceiverError::from(e).about(results.first[0].name());
+                for part in self.planes(results, core.first(rect), &mut of, observer)? {
+                    parts.push(part.crop(own).map_err(about)?);
+                }
+            }
+            for (plane, part) in planes.iter_mut().zip(&parts) {
                 let lines = part.pixels().chunks_exact(rect.width).zip(rect.top..);
                 for (line, row) in lines {
                     plane[row * width + rect.left..][..rect.width].copy_from_slice(line);

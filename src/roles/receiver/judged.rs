@@ -59,23 +59,23 @@ impl Provenance {
 }
 
 impl Work<'_> {
-    /// One plane, whose first pixel is at row and column `at` of the image that it is a part of: the mean of the
-    /// results that make it, each judged and upright.
+    /// One plane, or the three of a mosaic, whose first pixel is at row and column `at` of the image that it is a part
+    /// of: the mean of the results that make it, each judged and upright.
     ///
     /// # Errors
     /// As [`super::Receiver::image`].
-    pub(super) fn plane(
+    pub(super) fn planes(
         &self,
         results: &PlaneResults,
         at: Position,
         of: &mut Provenance,
         observer: &mut dyn Observer<ReceiverEvent>,
-    ) -> Result<GreyImage, ReceiverError> {
+    ) -> Result<Vec<GreyImage>, ReceiverError> {
         let first = self.result(&results.first, at, of, observer)?;
         let others = results.others.iter().map(|pair| self.result(pair, at, of, observer));
         let others = others.collect::<Result<Vec<_>, _>>()?;
-        let mean = mean_image(first, &others);
-        mean.map_err(|e| ReceiverError::from(e).about(results.first[0].name()))
+        let planes = mean_image(first, &others).and_then(|mean| results.entry.planes(mean));
+        planes.map_err(|e| ReceiverError::from(e).about(results.first[0].name()))
     }
 
     /// Opens the shares of one result, and judges it by its range alarm and its residual.

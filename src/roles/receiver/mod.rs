@@ -13,6 +13,7 @@ pub use error::ReceiverError;
 pub use event::ReceiverEvent;
 pub use request::{MeanQuality, Reconstruct, ReconstructReport, Reconstructed, ResultOf};
 
+use super::images::Entry;
 use super::observer::{Observer, Silent};
 use super::plausible::Plausibility;
 use super::range_alarm::Alarmed;
@@ -21,7 +22,7 @@ use crate::files::container::{AskPassphrase, OpenFrom};
 use crate::files::keys::{KeyFolder, PublicKey, SecretKey};
 use crate::files::{FormatError, Place};
 use crate::ids::{ImageId, Role};
-use crate::image::{GreyImage, ImageError, Implausible, Orientation};
+use crate::image::{Depth, GreyImage, ImageError, Implausible, Orientation, Raster};
 use judged::settle_alarm;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -55,13 +56,14 @@ impl Receiver {
         open().map_err(ReceiverError::Keys)
     }
 
-    /// The denoised image of two result shares, in any order; grey levels are neither rounded nor
-    /// clipped. Of the note only the sketch and the orientation are used, if there is the gateway's key.
+    /// The denoised image of two result shares, in any order, in colour if it was denoised by a model for colours; grey
+    /// levels are neither rounded nor clipped. Of the note only the sketch and the orientation are used, if there is the
+    /// gateway's key.
     ///
     /// # Errors
     /// [`ReceiverError::Artefact`] if they do not belong together, [`ReceiverError::Format`]; [`ReceiverError::Implausible`] if
     /// more than the noise told was taken away, [`ReceiverError::OutOfRangeOnShares`] if a value left its range.
-    pub fn image(&self, shares: [impl Into<Place>; 2]) -> Result<GreyImage, ReceiverError> {
+    pub fn image(&self, shares: [impl Into<Place>; 2]) -> Result<Raster, ReceiverError> {
         match self.image_and_judgement(shares)? {
             (_, Plausibility::Implausible(found)) => Err(found.into()),
             (image, _) => Ok(image),
@@ -75,7 +77,7 @@ impl Receiver {
     pub fn image_and_judgement(
         &self,
         shares: [impl Into<Place>; 2],
-    ) -> Result<(GreyImage, Plausibility), ReceiverError> {
+    ) -> Result<(Raster, Plausibility), ReceiverError> {
         let [a, b] = shares.map(Into::into);
         let result = self.open_pair([&a, &b])?;
         settle_alarm(Alarmed::Refused, result.alarm, a.name(), &mut Silent)?;
@@ -86,7 +88,8 @@ impl Receiver {
             Some(Ok(())) => Plausibility::Plausible,
             Some(Err(found)) => Plausibility::Implausible(found),
         };
-        Ok((upright(&result, note.as_ref())?, plausibility))
+        let planes = entry(&result).planes(upright(&result, note.as_ref())?)?;
+        Ok((Raster::of_planes(planes, Depth::Float)?, plausibility))
     }
 
     /// Puts results together and writes their images, with the names, formats and depths that their notes
@@ -122,9 +125,10 @@ impl Receiver {
         Ok(reconstruct(shares, &self.key, &self.servers)?)
     }
 
-    /// The sealed note of a result; empty if there is none.
-    fn sealed_note(&self, share: &Place) -> Result<Vec<u8>, FormatError> {
-        read_result_note(share, &self.key, &self.servers).map(|(_, sealed)| sealed)
+    /// How the planes of a result's picture entered the network, and its sealed note; empty if there is none.
+    fn sealed_note(&self, share: &Place) -> Result<(Entry, Vec<u8>), FormatError> {
+        let (fields, sealed) = read_result_note(share, &self.key, &self.servers)?;
+        Ok((Entry::of_results(fields.decode.mosaic), sealed))
     }
 
     /// What the note of a result says; nothing if there is none, or none that can be read.
@@ -184,17 +188,23 @@ fn orientation(note: Option<&Note>) -> Orientation {
 fn judge(result: &Reconstruction, note: &Note) -> Option<Result<(), Implausible>> {
     let residual = result.residual(&note.sketch)?;
     Some(residual.judge(note.sketch.noise()).map_err(|mut found| {
-        found.place = orientation(Some(note)).place_back(found.place, result.size);
+        let (entry, orientation) = (entry(result), orientation(Some(note)));
+        found.place = entry.place_back(orientation, found.place, result.size);
         found
     }))
 }
 
-/// The grey levels as an image, turned back if it was turned.
+/// How the picture's planes entered the network.
+fn entry(result: &Reconstruction) -> Entry {
+    Entry::of_results(result.mosaic)
+}
+
+/// The grey levels as an image, upright if it was turned: a plane, or the mosaic of three.
 fn upright(result: &Reconstruction, note: Option<&Note>) -> Result<GreyImage, ImageError> {
     let pixels = result.grey().map(|v| v as f32).collect();
     let image = GreyImage::new(result.size.height, result.size.width, pixels)?;
-    Ok(match orientation(note) {
-        Orientation::UPRIGHT => image,
-        turned => turned.turn_back(&image),
-    })
+    match orientation(note) {
+        Orientation::UPRIGHT => Ok(image),
+        turned => entry(result).turn_back(turned, &image),
+    }
 }

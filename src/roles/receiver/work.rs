@@ -6,7 +6,7 @@ use super::judged::{Provenance, settle_alarm};
 use super::plan::{Job, Originals, Parts, PlaneResults, plan};
 use super::references::{check_outputs, references};
 use super::request::{Reconstructed, ResultOf};
-use super::{Work, joined, upright};
+use super::{Work, entry, joined, upright};
 use crate::files::Place;
 use crate::image::{GreyImage, Raster};
 use crate::roles::observer::Observer;
@@ -22,8 +22,8 @@ impl Work<'_> {
     ) -> Result<(), ReceiverError> {
         let (jobs, mut opened) = match &self.request.shares[..] {
             [a, b] if !a.is_dir() && !b.is_dir() => {
-                let (job, result, of) = self.pair([a, b], observer)?;
-                (vec![job], Some((vec![result], of)))
+                let (job, planes, of) = self.pair([a, b], observer)?;
+                (vec![job], Some((planes, of)))
             }
             _ => (plan(self, observer)?, None),
         };
@@ -71,7 +71,7 @@ impl Work<'_> {
         &self,
         [a, b]: [&Place; 2],
         observer: &mut dyn Observer<ReceiverEvent>,
-    ) -> Result<(Job, GreyImage, Provenance), ReceiverError> {
+    ) -> Result<(Job, Vec<GreyImage>, Provenance), ReceiverError> {
         let result = self.receiver.open_pair([a, b])?;
         let note = self.receiver.note(&result, observer);
         let range_alarm = settle_alarm(self.request.alarmed, result.alarm, a.name(), observer)?;
@@ -79,14 +79,14 @@ impl Work<'_> {
             self.judge(&result, note.as_ref(), a.name(), Position::default(), observer)?;
         let shares = vec![ResultOf::from(&result)];
         let of = Provenance { shares, tiles: None, plausibility, range_alarm };
-        let image = upright(&result, note.as_ref())?;
+        let planes = entry(&result).planes(upright(&result, note.as_ref())?)?;
         let mut job = Job::single(note, &result, self.request.depth);
         job.bind(self.request, &mut Originals::default())?;
         match job.part_of {
             Some(part) if self.request.out.is_folder() => {
                 Err(ReceiverError::Part { part }.about(a.name()))
             }
-            _ => Ok((job, image, of)),
+            _ => Ok((job, planes, of)),
         }
     }
 
@@ -97,8 +97,9 @@ impl Work<'_> {
     ) -> Result<(Vec<GreyImage>, Provenance), ReceiverError> {
         let mut of = Provenance::new(None);
         let planes =
-            planes.iter().map(|plane| self.plane(plane, Position::default(), &mut of, observer));
-        Ok((planes.collect::<Result<_, _>>()?, of))
+            planes.iter().map(|plane| self.planes(plane, Position::default(), &mut of, observer));
+        let planes = planes.collect::<Result<Vec<_>, _>>()?;
+        Ok((planes.into_iter().flatten().collect(), of))
     }
 
     /// One output a job.

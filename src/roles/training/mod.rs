@@ -111,6 +111,9 @@ pub(crate) fn train(
         None => None,
         Some((path, noise)) => {
             let teacher = read_model(path, None)?;
+            if teacher.network.is_of_colours() {
+                return Err(TrainingError::from(TrainError::Colours).about(path));
+            }
             let own = levels_of_teacher(&teacher, recipe.noise);
             let model = blake3::hash(&read_bytes(path)?).to_hex().to_string();
             recipe.teacher = Some(Taught { model, noise: noise.unwrap_or(own) });

@@ -3,6 +3,7 @@
 mod again;
 mod averages;
 mod batch;
+mod colours;
 mod dicom;
 mod inputs;
 mod noise;

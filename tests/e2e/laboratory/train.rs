@@ -140,6 +140,16 @@ fn a_unet_for_a_range_of_noise_learns() {
     let other = ["--layers", "model.json", "--family", "unet", "--steps", "1"];
     lab.run(&[&["train", "images", "--out", "n.npz"][..], &other].concat())
         .refused_usage(&["--layers", "--family"]);
+    // Networks for colours are not trained.
+    let colour = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/models/colour.npz");
+    let colours = ["--layers", colour, "--steps", "1"];
+    lab.run(&[&["train", "images", "--out", "other.npz"], &colours[..]].concat())
+        .refused_usage(&["--layers", "colour pictures"]);
+    for given in ["--init", "--teacher"] {
+        let flags = [given, colour, "--layers", "model.json", "--patch", "24", "--steps", "1"];
+        lab.run(&[&["train", "images", "--out", "other.npz"], &flags[..]].concat())
+            .refused_once(INPUT, &["colour.npz", "colour pictures"]);
+    }
     let deep = ["--layers", "model.json", "--depth", "3", "--steps", "1"];
     lab.run(&[&["train", "images", "--out", "n.npz"][..], &deep].concat())
         .refused_once(USAGE, &["--depth goes with --family dncnn or dense"]);

@@ -110,7 +110,7 @@ fn lies() -> usize {
     let image: GreyImage = one.lab.image("noisy.png");
     let mut session = |lie| {
         let mut liar = Liar { lie, ..Liar::honest(silent(&anna, &address)) };
-        let result = anna.denoise(&image, 25.0, &mut liar, &mut Silent);
+        let result = anna.denoise(&image.clone().into(), 25.0, &mut liar, &mut Silent);
         let (sent, lied) = (std::mem::take(&mut liar.sent), liar.lied);
         drop(liar);
         let line = cloud.line_with("anna: ");

@@ -44,7 +44,7 @@ use std::path::Path;
 /// The first bytes of every file.
 pub const MAGIC: [u8; 8] = *b"PPDNOISE";
 /// The format version this program writes and reads.
-pub const VERSION: u16 = 11;
+pub const VERSION: u16 = 12;
 const FIXED_LEN: usize = MAGIC.len() + 2 + 4;
 type Tag = [u8; TAG_LEN];
 /// Over everything before the header's tag; that tag is its first half.

@@ -52,6 +52,9 @@ impl Fields for ResultShare {
     fn check(&self, _: &Payload) -> Result<(), Invalid> {
         size(self.height, self.width)?;
         note(self.note)?;
+        let even = |side: u32| !self.decode.mosaic || side.is_multiple_of(2);
+        ensure(even(self.height), "height", self.height, "an even number, as a mosaic has")?;
+        ensure(even(self.width), "width", self.width, "an even number, as a mosaic has")?;
         self.decode.check(self.ring_bits)
     }
 
@@ -66,6 +69,7 @@ impl Fields for ResultShare {
             "width": self.width,
             "noise": self.decode.levels.noise(),
             "dropped_bits": self.decode.dropped_bits,
+            "mosaic": self.decode.mosaic,
             "note_bytes": self.note,
         })
     }
@@ -93,6 +97,8 @@ pub struct Decoding {
     pub padded: bool,
     /// The weights of an output patch, row-major, `patch^2` of them.
     pub window: Vec<u16>,
+    /// Whether it is the mosaic of a colour picture, which has even sides.
+    pub mosaic: bool,
 }
 
 impl Decoding {

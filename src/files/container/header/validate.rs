@@ -117,6 +117,7 @@ mod tests {
             stride: 3,
             padded: true,
             window: vec![1; 9],
+            mosaic: false,
         };
         change(&mut decode);
         let note = 1072;

@@ -1,6 +1,6 @@
 //! `.npy` by rows, if rows follow one another in it.
 
-use super::super::npy::{Element, Header, SIGNATURE, unusable};
+use super::super::npy::{Element, Header, SIGNATURE, Sides, unusable};
 use super::{Lines, Opened, Shape};
 use crate::scan::tiling::check_scan;
 use crate::{ImageError, ImageFormat};
@@ -16,6 +16,7 @@ const MAX_HEADER: u64 = 1 << 20;
 struct Npy<F> {
     file: BufReader<F>,
     element: Element,
+    channels: usize,
     row: Vec<u8>,
     done: usize,
 }
@@ -27,16 +28,15 @@ pub(super) fn open<'r, F: Read + Seek + 'r>(
     let mut file = BufReader::new(file);
     let begin = beginning(&mut file)?;
     let (header, _) = Header::parse(&begin)?;
-    let &[height, width] = &header.shape[..] else {
-        return Err(ImageError::NpyDimensions { found: header.shape.len() });
-    };
+    let Sides { height, width, channels } = header.sides()?;
     check_scan(Size::new(height, width))?;
     let element = header.element()?;
     let bytes = element.bytes;
     if header.by_columns {
         return Ok(None);
     }
-    let (found, expected) = (length - begin.len() as u64, (height * width * bytes) as u64);
+    let (found, expected) =
+        (length - begin.len() as u64, (height * width * channels * bytes) as u64);
     match found.cmp(&expected) {
         Ordering::Less => {
             return Err(ImageError::Truncated { format: FORMAT, bytes: length as usize });
@@ -48,9 +48,9 @@ pub(super) fn open<'r, F: Read + Seek + 'r>(
         Ordering::Equal => {}
     }
     let Element { depth, range, .. } = element;
-    let shape = Shape { height, width, channels: 1, depth, range };
-    let row = vec![0; width * bytes];
-    Ok(Some((shape, Box::new(Npy { file, element, row, done: 0 }))))
+    let shape = Shape { height, width, channels, depth, range };
+    let row = vec![0; width * channels * bytes];
+    Ok(Some((shape, Box::new(Npy { file, element, channels, row, done: 0 }))))
 }
 
 /// The bytes of the header.
@@ -78,9 +78,9 @@ impl<F: Read> Lines for Npy<F> {
     fn next(&mut self, line: &mut [f32]) -> Result<(), ImageError> {
         self.file.read_exact(&mut self.row)?;
         let elements = self.row.chunks_exact(self.element.bytes);
-        for (column, (level, bytes)) in line.iter_mut().zip(elements).enumerate() {
+        for (at, (level, bytes)) in line.iter_mut().zip(elements).enumerate() {
             let value = (self.element.value)(bytes);
-            *level = self.element.level(value, Position::new(self.done, column))?;
+            *level = self.element.level(value, Position::new(self.done, at / self.channels))?;
         }
         self.done += 1;
         Ok(())

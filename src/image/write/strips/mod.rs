@@ -73,8 +73,7 @@ impl<W: Write + 'static> StripWriter<W> {
     /// depth, floats for `.npy` and TIFF of floats, and 8 bits else.
     ///
     /// # Errors
-    /// As [`by_rows`]; [`ImageError::ScanTooLarge`], [`ImageError::Colour`] for an array of three
-    /// planes, [`ImageError::Planes`], what the writer reports.
+    /// As [`by_rows`]; [`ImageError::ScanTooLarge`], [`ImageError::Planes`], what the writer reports.
     pub fn new(
         format: ImageFormat,
         Size { height, width }: Size,
@@ -90,10 +89,8 @@ impl<W: Write + 'static> StripWriter<W> {
             (_, Depth::Sixteen) => Sample::SixteenBig,
             _ => Sample::Eight,
         };
-        match (channels, format) {
-            (3, ImageFormat::Npy) => return Err(ImageError::Colour),
-            (1 | 3, _) => {}
-            (found, _) => return Err(ImageError::Planes { found }),
+        if !matches!(channels, 1 | 3) {
+            return Err(ImageError::Planes { found: channels });
         }
         let layout = Layout { height, width, channels, sample };
         let (mut sink, mut png) = (Sink::new(out), None);
@@ -105,7 +102,7 @@ impl<W: Write + 'static> StripWriter<W> {
                 let most = if sample == Sample::Eight { 255 } else { 65535 };
                 sink.write_all(format!("{magic}\n{width} {height}\n{most}\n").as_bytes())?;
             }
-            _ => sink.write_all(&npy_header(height, width))?,
+            _ => sink.write_all(&npy_header(layout))?,
         }
         let row = Vec::with_capacity(width * channels * sample.bytes());
         Ok(StripWriter { layout, png, sink, left: height, row, kind: (format, depth), range: None })
@@ -210,9 +207,10 @@ fn unwritten(error: ::png::EncodingError) -> ImageError {
 }
 
 /// A NumPy header of version 1.0, padded as NumPy does it.
-fn npy_header(height: usize, width: usize) -> Vec<u8> {
-    let text =
-        format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({height}, {width}), }}");
+fn npy_header(Layout { height, width, channels, .. }: Layout) -> Vec<u8> {
+    let last = if channels == 1 { String::new() } else { format!(", {channels}") };
+    let shape = format!("({height}, {width}{last})");
+    let text = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}");
     let fixed = crate::read::npy::SIGNATURE.len() + 4;
     let length = (fixed + text.len() + 1).next_multiple_of(64) - fixed;
     let mut header = crate::read::npy::SIGNATURE.to_vec();

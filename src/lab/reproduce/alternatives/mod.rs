@@ -47,6 +47,7 @@ use crate::model::FloatModel;
 use crate::size::Size;
 use measured::{Clear, Measured};
 use networks::{Effort, adapted, corpus, denoise, recipe};
+use std::slice::from_ref;
 use std::time::Instant;
 
 /// Sides of the image that time and bytes are of, of a whole run and a quick one.
@@ -166,7 +167,7 @@ fn figure(
         .map(|(caption, image)| Ok((caption, middle(&image, PANEL)?)))
         .collect::<Result<_, LabError>>()?;
     let shown: Vec<Panel<'_>> =
-        panels.iter().map(|(caption, image)| Panel { caption, image }).collect();
+        panels.iter().map(|(caption, image)| Panel { caption, planes: from_ref(image) }).collect();
     Ok(("alternatives-seen.png".into(), with_crops(&middle(clean, PANEL)?, &shown)?))
 }
 

@@ -13,7 +13,7 @@ pub(super) struct Map {
 }
 
 /// Arrays by name, with their shapes.
-struct Weights(HashMap<String, (Vec<usize>, Vec<f32>)>);
+pub(super) struct Weights(pub(super) HashMap<String, (Vec<usize>, Vec<f32>)>);
 
 impl Weights {
     /// A convolution by its definition: zeros around a map for a stride of 1, no more than the map for others.
@@ -63,7 +63,7 @@ impl Weights {
     }
 
     /// Convolutions with ReLUs between them, of KAIR's names.
-    fn chain(&self, mut map: Map, layers: usize) -> Map {
+    pub(super) fn chain(&self, mut map: Map, layers: usize) -> Map {
         for i in 0..layers {
             map = self.convolution(&format!("model.{}", 2 * i), &map, 1);
             if i + 1 < layers {
@@ -121,7 +121,7 @@ fn continued_by(
 }
 
 /// Arrays of these shapes, random, of a size that keeps values near 1; the last layer small.
-fn random(shapes: &[(String, Vec<usize>)]) -> Memory {
+pub(super) fn random(shapes: &[(String, Vec<usize>)]) -> Memory {
     let mut memory = Memory::default();
     for (i, (name, shape)) in shapes.iter().enumerate() {
         let inputs: usize = shape.iter().skip(1).product();
@@ -137,7 +137,7 @@ fn random(shapes: &[(String, Vec<usize>)]) -> Memory {
 }
 
 /// The shapes of a chain of KAIR's names.
-fn chain_of(layers: usize, ends: (usize, usize)) -> Vec<(String, Vec<usize>)> {
+pub(super) fn chain_of(layers: usize, ends: (usize, usize)) -> Vec<(String, Vec<usize>)> {
     let mut shapes = Vec::new();
     for i in 0..layers {
         let outputs = if i + 1 == layers { ends.1 } else { 64 };
@@ -149,7 +149,7 @@ fn chain_of(layers: usize, ends: (usize, usize)) -> Vec<(String, Vec<usize>)> {
 }
 
 /// The model that a file of these arrays is, in the way in which it was published, and what the file's notes say.
-fn published(memory: &mut Memory) -> (FloatModel, Vec<String>) {
+pub(super) fn published(memory: &mut Memory) -> (FloatModel, Vec<String>) {
     let plan = Plan::of(&memory.tensors(), None, None).unwrap();
     let layers = plan.read(memory).unwrap();
     let net = Net { layers: &layers, form: &plan.form };

@@ -1,5 +1,6 @@
 //! Chains under other programs' names, normalised, shuffled, damaged, and what is no chain.
 
+mod colours;
 mod families;
 mod graphs;
 mod merged;

@@ -19,8 +19,7 @@ fn what_is_no_chain_is_refused_in_words() {
     type Shapes<'a> = Vec<(&'a str, Vec<usize>)>;
     let cases: Vec<(Shapes<'_>, &str)> = vec![
         (vec![conv("0.weight", 64, 15), conv("2.weight", 12, 64)], "FFDNet for colour"),
-        (vec![conv("0.weight", 64, 4), conv("2.weight", 3, 64)], "noise map"),
-        (vec![conv("0.weight", 64, 3), conv("2.weight", 3, 64)], "for colour"),
+        (vec![conv("0.weight", 64, 6), conv("2.weight", 3, 64)], "another kind of network"),
         (vec![conv("0.weight", 64, 4), conv("2.weight", 4, 64)], "on blocks of pixels"),
         (vec![conv("m_head.weight", 64, 1), conv("m_down1.0.res.0.weight", 64, 64)], "U-Net"),
         (vec![conv("a.0.weight", 8, 1), conv("b.attn.weight", 1, 8)], "transformer"),

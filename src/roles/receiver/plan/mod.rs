@@ -14,7 +14,7 @@ use crate::files::container::header::ResultShare;
 use crate::ids::{ImageId, Party, SessionId};
 use crate::image::dicom::{Origin, Window};
 use crate::image::{Average, Depth, ImageFormat, Orientation, Range, Rect, Tiling};
-use crate::roles::images::{CHANNELS, Target, restored_name, shares};
+use crate::roles::images::{CHANNELS, Entry, Target, restored_name, shares};
 use crate::roles::observer::Observer;
 use crate::size::Position;
 pub(super) use bind::Originals;
@@ -47,16 +47,19 @@ pub(super) struct Job {
 /// Both shares of a result.
 pub(super) type Pair = [Place; 2];
 
-/// The results that make one plane.
+/// The results that make one plane, or all three.
 pub(super) struct PlaneResults {
     pub(super) first: Pair,
     /// Those of its other orientations, of which with the first the mean is taken.
     pub(super) others: Vec<Pair>,
+    /// Whether they are of the mosaic of three planes.
+    pub(super) entry: Entry,
 }
 
-impl From<Pair> for PlaneResults {
-    fn from(first: Pair) -> Self {
-        PlaneResults { first, others: Vec::new() }
+impl PlaneResults {
+    /// Of one orientation.
+    fn new(first: Pair, entry: Entry) -> Self {
+        PlaneResults { first, others: Vec::new(), entry }
     }
 }
 
@@ -82,7 +85,7 @@ pub(super) struct Scan {
 pub(super) struct Core {
     /// Where in the tile it is.
     pub(super) inset: Position,
-    /// One a channel.
+    /// One a channel, or those of a mosaic.
     pub(super) planes: Vec<PlaneResults>,
 }
 
@@ -228,15 +231,16 @@ pub(super) fn plan(
     let (mut planes, mut turned) = (Vec::new(), BTreeMap::<ImageId, Orientations>::new());
     let mut parts: BTreeMap<ImageId, PathBuf> = BTreeMap::new();
     for (image, pair) in pairs(work, observer)? {
-        let sealed = match receiver.sealed_note(&pair[0]) {
-            Ok(sealed) => sealed,
+        let (entry, sealed) = match receiver.sealed_note(&pair[0]) {
+            Ok(found) => found,
             Err(e) => {
                 work.failed(pair[0].name(), e.into(), observer);
                 continue;
             }
         };
         let Some(mut note) = receiver.open_note(image, &sealed, observer) else {
-            jobs.push(Job::of(None, image, vec![pair.into()], request.depth));
+            let results = PlaneResults::new(pair, entry);
+            jobs.push(Job::of(None, image, vec![results], request.depth));
             continue;
         };
         if note.is_part() {
@@ -249,11 +253,12 @@ pub(super) fn plan(
         }
         // Read again when the result is judged: there may be tens of thousands of tiles.
         drop(std::mem::take(&mut note.sketch));
+        let results = PlaneResults::new(pair, entry);
         match note.turned {
-            None => planes.push((note, image, pair.into())),
+            None => planes.push((note, image, results)),
             Some(of) => {
                 let all = turned.entry(of.group).or_default();
-                all.insert(of.orientation, (note, image, pair.into()));
+                all.insert(of.orientation, (note, image, results));
             }
         }
     }
@@ -379,7 +384,13 @@ fn averaged(orientations: Orientations) -> Result<Option<Plane>, Refused> {
         let [file, _] = results.first;
         return Err(Refused::new(file, ReceiverError::OrientationsMissing { found, all }));
     }
-    results.others = planes.map(|(_, _, other)| other.first).collect();
+    for (_, _, other) in planes {
+        if other.entry != results.entry {
+            let [file, _] = other.first;
+            return Err(Refused::new(file, ReceiverError::OrientationsDiffer));
+        }
+        results.others.push(other.first);
+    }
     Ok(Some((note, image, results)))
 }
 

@@ -20,24 +20,27 @@ pub(super) fn of_tiles(group: ImageId, tiles: Tiles) -> Result<Option<Job>, Refu
     };
     let Some((tiling, colour, file)) = first.and_then(of) else { return Ok(None) };
     let first_scan = first.and_then(|(note, ..)| note.scan.clone());
-    let like = |(note, ..): &Plane| {
+    let first_is_mosaic = first.is_some_and(|(.., results)| results.entry.is_mosaic());
+    let like = |(note, _, results): &Plane| {
         note.scan == first_scan
+            && results.entry.is_mosaic() == first_is_mosaic
+            && !(colour && first_is_mosaic)
             && is_colour(note) == colour
             && note.tile.is_some_and(|tile| tile.tiling == tiling)
     };
     if !tiles.values().flatten().flatten().all(like) {
         return Err(Refused::new(file, ReceiverError::TilesDiffer));
     }
-    let channels = if colour { 3 } else { 1 };
+    let results = if colour { 3 } else { 1 };
     let is_here = |place: &Position| {
-        tiles.get(place).is_some_and(|planes| planes.iter().flatten().count() == channels)
+        tiles.get(place).is_some_and(|planes| planes.iter().flatten().count() == results)
     };
     let missing: Vec<_> = tiling.places().filter(|place| !is_here(place)).collect();
     if let Some(first) = missing.first().and_then(|&place| tiling.rect(place)) {
         let (missing, all) = (missing.len(), tiling.count());
         return Err(Refused::new(file, ReceiverError::TilesMissing { missing, all, first }));
     }
-    Ok(job(group, tiles, channels))
+    Ok(job(group, tiles, if first_is_mosaic { 3 } else { results }))
 }
 
 /// The image of tiles that are all here.
@@ -46,7 +49,7 @@ fn job(group: ImageId, tiles: Tiles, channels: usize) -> Option<Job> {
     let mut cores: Vec<Core> = Vec::with_capacity(tiles.len());
     // By rows, and within a row by columns.
     for planes in tiles.into_values() {
-        let mut core = Core { inset: Position::new(0, 0), planes: Vec::with_capacity(channels) };
+        let mut core = Core { inset: Position::new(0, 0), planes: Vec::new() };
         for (note, _, results) in planes.into_iter().flatten() {
             let tile = note.tile?;
             core.inset = tile.inset;

@@ -150,6 +150,7 @@ fn decoding() -> Decoding {
         stride: 2,
         padded: false,
         window: vec![1, 2, 1, 2, 300, 2, 1, 2, 1],
+        mosaic: false,
     }
 }
 
