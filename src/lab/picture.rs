@@ -85,14 +85,14 @@ impl Picture {
 
     /// Draws the image of one plane or three with every pixel a `zoom` x `zoom` square.
     pub(super) fn paste(&mut self, top: usize, left: usize, zoom: usize, planes: &[GreyImage]) {
-        let levels: Vec<Vec<u8>> = planes.iter().map(GreyImage::to_u8).collect();
-        let (Some(first), Some(last)) = (planes.first(), levels.len().checked_sub(1)) else {
+        let (Some(first), Some(last)) = (planes.first(), planes.len().checked_sub(1)) else {
             return;
         };
-        for i in 0..first.pixels().len() {
+        let [red, green, blue] = [0, 1, 2].map(|plane: usize| planes[plane.min(last)].to_u8());
+        for (i, ((red, green), blue)) in red.into_iter().zip(green).zip(blue).enumerate() {
             let (row, column) = (i / first.width(), i % first.width());
             let (top, left) = (top + row * zoom, left + column * zoom);
-            let ink = [0, 1, 2].map(|plane: usize| levels[plane.min(last)][i]);
+            let ink = [red, green, blue];
             self.fill(Rect { top, left, height: zoom, width: zoom }, ink);
         }
     }

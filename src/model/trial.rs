@@ -86,9 +86,10 @@ impl Picture {
         let corner = (whole.width() - side) / 2;
         let middle = Rect { top: corner, left: corner, height: side, width: side };
         let clean = whole.crop(middle).map_err(|e| unusable(e.to_string()))?;
-        let clean = match network.is_of_colours() {
-            true => mosaic(&[clean.clone(), clean.clone(), clean], ground),
-            false => Ok(clean),
+        let clean = if network.is_of_colours() {
+            mosaic(&[clean.clone(), clean.clone(), clean], ground)
+        } else {
+            Ok(clean)
         };
         let clean = clean.map_err(|e| unusable(e.to_string()))?;
         let noisy = add_gaussian(&clean, sigma, SEED).map_err(|e| unusable(e.to_string()))?;

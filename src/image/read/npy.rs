@@ -31,9 +31,10 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Raster, ImageError> {
     let mut planes: Vec<Vec<f32>> = (0..channels).map(|_| Vec::with_capacity(area)).collect();
     for (row, column) in (0..height).flat_map(|row| (0..width).map(move |column| (row, column))) {
         for (channel, plane) in planes.iter_mut().enumerate() {
-            let at = match header.by_columns {
-                true => (channel * width + column) * height + row,
-                false => (row * width + column) * channels + channel,
+            let at = if header.by_columns {
+                (channel * width + column) * height + row
+            } else {
+                (row * width + column) * channels + channel
             };
             let value = (element.value)(&data[at * element.bytes..][..element.bytes]);
             plane.push(element.level(value, Position::new(row, column))?);
