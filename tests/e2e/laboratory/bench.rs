@@ -152,7 +152,7 @@ fn what_cannot_be_measured_is_refused_at_once() {
     refused(
         &["--model", "none.npz"],
         2,
-        &["none.npz", "tiny, bootstrap, wide, mlp, default, fine, dncnn, paper"],
+        &["none.npz", "tiny, bootstrap, wide, mlp, default, fine, colour, dncnn, paper"],
     );
     refused(&["--model", TINY, "--size", "8x9"], 3, &["8x9", "larger image"]);
     lab.run(&["bench", "--model", TINY, "--stride", "9"]).refused(3, &["stride"]);
