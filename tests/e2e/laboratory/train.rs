@@ -144,7 +144,7 @@ fn a_unet_for_a_range_of_noise_learns() {
     let colour = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/models/colour.npz");
     let colours = ["--layers", colour, "--steps", "1"];
     lab.run(&[&["train", "images", "--out", "other.npz"], &colours[..]].concat())
-        .refused_usage(&["--layers", "colour pictures"]);
+        .refused_once(USAGE, &["--layers", "colour pictures"]);
     for given in ["--init", "--teacher"] {
         let flags = [given, colour, "--layers", "model.json", "--patch", "24", "--steps", "1"];
         lab.run(&[&["train", "images", "--out", "other.npz"], &flags[..]].concat())
