@@ -21,8 +21,8 @@ pub(crate) struct Demo {
     pub(crate) dicom: Windowed,
     #[command(flatten)]
     pub(crate) ranged: Ranged,
-    /// The model: default, fine, dncnn, mlp, wide, bootstrap and tiny (all in fixtures/models), or a file [default:
-    /// default]
+    /// The model: default, fine, colour, dncnn, mlp, wide, bootstrap and tiny (all in fixtures/models), or a file
+    /// [default: default]
     #[arg(long, value_name = "NAME|MODEL")]
     pub(crate) model: Option<String>,
     /// Who makes the material: `made` by the two servers themselves, or `dealt` by a dealer [default:
