@@ -31,7 +31,7 @@ impl InputRange {
 }
 
 /// An engine that evaluates the activation of a network in a ring. Activations are numbered in the network's order.
-pub(in crate::model) trait Evaluation {
+pub(in crate::model) trait Evaluation: Sync {
     fn engine(&self) -> EngineKind;
 
     /// The smallest r whose range holds every knot of activation `number`.

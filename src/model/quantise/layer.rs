@@ -11,6 +11,8 @@ use crate::model::range::worst_case;
 use crate::network::LinearShape;
 use crate::numbers::fixed::{encode, encode_sum, exp2};
 use crate::numbers::ring::RingBits;
+use ndarray::ArrayView1;
+use rayon::prelude::*;
 
 /// The fewest fraction bits of weights that keep the quality, where they are not what is left of a range
 /// (docs/numerics.md).
@@ -240,24 +242,39 @@ impl Search<'_> {
     /// once: where a map is flat, a window of n places would else be off by some root of n/12 units of its value,
     /// in every pixel the same way.
     fn weights(&self, scaled: &[Feed], fracs: &[u32]) -> Option<Vec<i64>> {
-        let mut weights = vec![0; self.layer.linear.weights.len()];
-        let rows = self.layer.linear.weights.rows().into_iter();
-        for (row, integers) in rows.zip(weights.chunks_exact_mut(self.layer.linear.inputs().max(1)))
-        {
-            let mut start = 0;
-            for (columns, channels) in
-                scaled.iter().filter_map(|f| f.columns).zip(&self.layer.channels)
-            {
-                for (first, frac) in fracs.iter().enumerate().skip(start).take(*channels) {
-                    let window = (first..start + columns).step_by(*channels);
-                    let exact: Vec<f64> = window.clone().map(|i| f64::from(row[i])).collect();
-                    let rounded = encode_sum(&exact, *frac, self.l())?;
-                    window.zip(rounded).for_each(|(i, v)| integers[i] = v);
-                }
-                start += columns;
-            }
-        }
+        let linear = &self.layer.linear;
+        let mut weights = vec![0; linear.weights.len()];
+        let rows = weights.par_chunks_exact_mut(linear.inputs().max(1)).enumerate();
+        rows.try_for_each(|(row, integers)| {
+            self.encode_row(linear.weights.row(row), scaled, fracs, integers)
+        })?;
         Some(weights)
+    }
+
+    /// One row of [`Search::weights`].
+    fn encode_row(
+        &self,
+        row: ArrayView1<'_, f32>,
+        scaled: &[Feed],
+        fracs: &[u32],
+        integers: &mut [i64],
+    ) -> Option<()> {
+        let mut start = 0;
+        for (columns, channels) in scaled.iter().filter_map(|f| f.columns).zip(&self.layer.channels)
+        {
+            for (first, frac) in fracs.iter().enumerate().skip(start).take(*channels) {
+                let window = (first..start + columns).step_by(*channels);
+                if window.len() == 1 {
+                    integers[first] = encode(f64::from(row[first]), *frac, self.l())?;
+                    continue;
+                }
+                let exact: Vec<f64> = window.clone().map(|i| f64::from(row[i])).collect();
+                let rounded = encode_sum(&exact, *frac, self.l())?;
+                window.zip(rounded).for_each(|(i, v)| integers[i] = v);
+            }
+            start += columns;
+        }
+        Some(())
     }
 
     /// An error for the first weight or bias that alone is beyond `limit`.
