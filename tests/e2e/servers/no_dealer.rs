@@ -197,7 +197,8 @@ fn mixtures_of_both_commands_are_refused() {
 #[test]
 fn a_peer_that_is_gone_or_silent_leaves_no_file() {
     let lab = lab(&[]);
-    let size = ["--size", "24x21", "--insecure"];
+    // A line that is told: one that is measured may choose another width each time, and with it other counts of bytes.
+    let size = ["--size", "24x21", "--insecure", "--line", "1000"];
     let [_, whole] = made(&lab, &[&size[..], &["--force"]].concat());
     let sent = |phase: &Value| phase["bytes_sent"].as_u64().unwrap();
     let (setup, all) = (sent(&whole["setup"]), sent(&whole["setup"]) + sent(&whole["sets"][0]));
