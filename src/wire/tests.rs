@@ -38,7 +38,7 @@ fn bind() -> (Listener, String) {
 /// What listener and connecting server make of each other; the listener does not wait for long.
 fn meet(listening: &Security, connecting: &Security) -> [Result<TcpChannel, NetError>; 2] {
     let (listener, address) = bind();
-    let limits = Limits { wait: Duration::from_millis(600), ..LIMITS };
+    let limits = Limits { wait: Duration::from_secs(2), ..LIMITS };
     std::thread::scope(|scope| {
         let other = scope.spawn(|| connect(&address, connecting, limits));
         let accepted = listener.accept(listening, limits, &mut |_| ());
@@ -216,7 +216,7 @@ fn secure_and_insecure_servers_tell_each_other() {
     assert!(text.contains("it speaks TLS, and this server was started with --insecure"), "{text}");
 
     let (listener, address) = bind();
-    let limits = Limits { wait: Duration::from_millis(600), ..LIMITS };
+    let limits = Limits { wait: Duration::from_secs(2), ..LIMITS };
     let other = std::thread::spawn(move || {
         let mut channel = connect(&address, &Security::Insecure, limits).unwrap();
         channel.send(Tag::Hello, 0, MAGIC.to_vec()).unwrap();
@@ -245,7 +245,7 @@ fn tls12_hello() -> Vec<u8> {
 #[test]
 fn other_versions_and_protocols_are_refused() {
     let (listener, address) = bind();
-    let limits = Limits { wait: Duration::from_millis(600), ..LIMITS };
+    let limits = Limits { wait: Duration::from_secs(2), ..LIMITS };
     let mut raw = TcpStream::connect(&address).unwrap();
     raw.write_all(&tls12_hello()).unwrap();
     let text = waited(listener.accept(&tls(0, 1), limits, &mut |_| ()));
@@ -286,7 +286,7 @@ fn other_versions_and_protocols_are_refused() {
 fn strangers_do_not_keep_the_peer_out() {
     for [listening, connecting] in both_modes() {
         let (listener, address) = bind();
-        let limits = Limits { handshake: Duration::from_millis(100), ..LIMITS };
+        let limits = Limits { handshake: Duration::from_secs(2), ..LIMITS };
         let _silent = TcpStream::connect(&address).unwrap();
         let mut rude = TcpStream::connect(&address).unwrap();
         rude.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
@@ -440,8 +440,8 @@ fn one_of_several_keys_comes_through_the_door() {
     // Without its key, and without any.
     for known in [&keys[..1], &[]] {
         let security = several(known);
-        let end = Instant::now() + Duration::from_millis(600);
-        let limits = Limits { wait: Duration::from_millis(300), ..LIMITS };
+        let end = Instant::now() + Duration::from_secs(2);
+        let limits = Limits { wait: Duration::from_secs(1), ..LIMITS };
         let mut notes = Vec::new();
         std::thread::scope(|scope| {
             let address = &address;

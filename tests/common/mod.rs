@@ -25,8 +25,9 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStderr, Command, Stdio};
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use tempfile::TempDir;
 
 /// The model of the fast tests: 9x9 patches, one hidden layer of 24, 5x5 out, stride 3.
@@ -411,7 +412,8 @@ impl Job {
 /// A server that runs; killed if the test ends first.
 pub struct Running {
     child: Arc<Mutex<Child>>,
-    stdout: Option<ChildStdout>,
+    /// Read as it comes: a pipe that is full would stop the server.
+    stdout: Option<JoinHandle<String>>,
     stderr: Option<BufReader<ChildStderr>>,
     said: String,
 }
@@ -423,7 +425,13 @@ impl Running {
             .stderr(Stdio::piped())
             .spawn()
             .expect("the program starts");
-        let (stdout, stderr) = (child.stdout.take(), child.stderr.take().map(BufReader::new));
+        let mut pipe = child.stdout.take().unwrap();
+        let stdout = Some(std::thread::spawn(move || {
+            let mut text = String::new();
+            pipe.read_to_string(&mut text).unwrap();
+            text
+        }));
+        let stderr = child.stderr.take().map(BufReader::new);
         Running { child: Arc::new(Mutex::new(child)), stdout, stderr, said: String::new() }
     }
 
@@ -468,11 +476,11 @@ impl Running {
 
     /// Waits for its end.
     pub fn end(mut self) -> Ended {
-        let (mut stdout, mut stderr) = (String::new(), std::mem::take(&mut self.said));
-        self.stdout.take().unwrap().read_to_string(&mut stdout).unwrap();
+        let mut stderr = std::mem::take(&mut self.said);
         if let Some(mut pipe) = self.stderr.take() {
             pipe.read_to_string(&mut stderr).unwrap();
         }
+        let stdout = self.stdout.take().unwrap().join().unwrap();
         let code = self.child.lock().unwrap().wait().unwrap().code();
         Ended { code, stdout, stderr }
     }

@@ -1,5 +1,6 @@
 //! One cloud with users, each in folders of a lab of its own.
 
+use super::service::within_a_day;
 use super::{Ended, Lab, Running, TINY};
 use std::fs;
 
@@ -21,6 +22,7 @@ impl OneCloud {
 
     /// The model owner and the cloud, in a lab that has files already.
     pub fn of(lab: Lab) -> OneCloud {
+        within_a_day();
         let one = OneCloud { lab };
         for (folder, role) in [("cloud", "server0"), ("owner", "model-owner")] {
             one.lab.run(&["keygen", "--out", folder, "--role", role]).done();

@@ -8,15 +8,26 @@ use std::fs::{self, File};
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Stdio};
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// How long what must happen may take on a machine that is busy.
 const LIMIT: Duration = Duration::from_secs(240);
 
-/// A port of the loopback address that was free a moment ago.
+/// A port of the loopback address that is free, and stays so until a test asks for it by number: systems choose ports of
+/// their own above these, and each call has another one.
 pub fn free_port() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port().to_string()
+    static CALLS: AtomicU16 = AtomicU16::new(0);
+    let first = 10_000 + (std::process::id() % 400) as u16 * 50;
+    let mut ports = (0..).map(|_| first + CALLS.fetch_add(1, Ordering::Relaxed));
+    let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    ports.find(is_free).unwrap().to_string()
+}
+
+/// A quota is of a day of UTC: what counts it does not begin in a day's last minutes.
+pub fn within_a_day() {
+    let second = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() % 86_400;
+    until("the next day", || second() < 86_400 - 180);
 }
 
 /// Waits until a condition holds; tests never sleep for a fixed time.

@@ -6,12 +6,12 @@
 //! one folder, which holds what `Kit` puts there. `sh not-run: REASON` is not run, and its flags are
 //! looked up only, as are those of commands in running text.
 
+use crate::common::service::free_port;
 use crate::common::{CAMERA, KEYS, Lab, TINY, clean_crop};
 use ppdenoise_base::size::Size;
 use ppdenoise_image::{ImageFormat, add_gaussian};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::net::TcpListener;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -188,9 +188,7 @@ impl Kit {
 
     /// Runs the blocks of a page; what they printed.
     fn run(&self, page: &Page, small: bool) -> String {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port().to_string();
-        drop(listener);
+        let port = free_port();
         let program = Path::new(env!("CARGO_BIN_EXE_ppdenoise")).parent().unwrap();
         let mut script = format!(
             "set -euo pipefail\nexport R={} PATH={}:$PATH CHECKOUT={}\n{MAKE}",

@@ -1,6 +1,6 @@
 //! A user who keeps to the wire's format and lies in one frame: it harms its own session, and nobody else.
 
-use super::tests::{SIGMA, World, near, noisy};
+use super::world::{SIGMA, World, near, noisy};
 use super::*;
 use crate::ids::codec::encode_small;
 use crate::ids::{ImageId, TripleSetId};

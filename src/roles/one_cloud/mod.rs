@@ -30,6 +30,8 @@ mod store;
 #[cfg(test)]
 mod tests;
 mod user;
+#[cfg(test)]
+mod world;
 
 pub use add::NewClient;
 pub use clients::{Client, Clients};

@@ -153,14 +153,12 @@ fn the_conference_version_is_measured() {
 /// Everything from crops of three fixture images, as `make reproduce-quick` does.
 #[test]
 #[ignore = "slow: a minute of two servers"]
-fn the_quick_run_makes_everything_in_time() {
+fn the_quick_run_makes_everything() {
     let lab = Lab::new();
-    let started = std::time::Instant::now();
     let at = |path: &str| format!("{}/{path}", env!("CARGO_MANIFEST_DIR"));
     let (data, model) = (at("fixtures/images"), at("fixtures/models/mlp-s25.npz"));
     let args = ["reproduce", "all", "--quick", "--data", &data, "--model", &model, "--out", "out"];
     lab.run(&args).done();
-    assert!(started.elapsed().as_secs() < 300, "{:?}", started.elapsed());
     for target in ["table2", "table3", "table4", "fig2", "fig8", "fig12"] {
         assert!(lab.exists(&format!("out/{target}.md")), "no {target}");
     }

@@ -105,7 +105,7 @@ fn lies() -> usize {
     let one = OneCloud::new(&[("anna", &free), ("ben", &[])]);
     one.lab.picture("noisy.png", &noisy_crop(SIZE));
     twin(&one, "twin.png");
-    let (mut cloud, address) = one.start_with(&["--timeout", "1"]);
+    let (mut cloud, address) = one.start_with(&["--timeout", "4"]);
     let anna = user(&one, "anna");
     let image: GreyImage = one.lab.image("noisy.png");
     let mut session = |lie| {

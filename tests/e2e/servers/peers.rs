@@ -14,7 +14,7 @@ fn two_servers_of_one_party_are_told() {
     let lab = Lab::ready(SIZE, 1);
     let other =
         Job::new(0).with(|j| (j.state, j.outs) = ("other".into(), vec!["den.other".into()]));
-    let [listening, connecting] = neither(&lab, Job::new(0).flags(&["--wait", "1"]), other.clone());
+    let [listening, connecting] = neither(&lab, Job::new(0).flags(&["--wait", "5"]), other.clone());
     connecting.refused_once(PEER, &["own key", "--party 0 and the other with --party 1"]);
     listening.refused_once(PEER, &["did not connect", "one connection was refused"]);
     for ended in neither(&lab, Job::insecure(0), other.flags(&["--insecure"])) {
@@ -39,7 +39,7 @@ fn a_wrong_key_of_the_peer_is_refused() {
     keys_with_wrong(&lab, "wrong0", "server0.pub");
     keys_with_wrong(&lab, "wrong1", "server1.pub");
     let listens =
-        |keys: &str| Job::new(0).flags(&["--wait", "1"]).with(|job| job.keys = keys.into());
+        |keys: &str| Job::new(0).flags(&["--wait", "5"]).with(|job| job.keys = keys.into());
     let connects = |keys: &str| Job::new(1).with(|job| job.keys = keys.into());
 
     let [listening, connecting] = neither(&lab, listens(KEYS), connects("wrong0"));
@@ -65,7 +65,7 @@ fn a_wrong_key_of_the_peer_is_refused() {
 #[test]
 fn an_insecure_link_is_asked_for_at_both_ends_and_warned_of() {
     let lab = Lab::ready(SIZE, 1);
-    let hasty = |job: Job| job.flags(&["--wait", "1"]);
+    let hasty = |job: Job| job.flags(&["--wait", "5"]);
     let [listening, connecting] = neither(&lab, hasty(Job::new(0)), hasty(Job::insecure(1)));
     listening.refused_once(PEER, &["did not connect", "without TLS, as with --insecure"]);
     connecting.refused_once(PEER, &["it demands TLS; start this server without --insecure"]);
@@ -150,13 +150,13 @@ fn a_peer_that_goes_away_leaves_nothing() {
     // weights are kept.
     let cuts = [900, 5_600, 10_900, 900, 1_600, 3_100, 5_600];
     for (i, after) in cuts.into_iter().enumerate() {
-        for ended in cut(&lab, i, after) {
+        for ended in cut(&lab, i, after, "20") {
             ended.refused_once(PEER, &["the other server", "run both again"]);
         }
     }
     // In the handshake: the listener goes on waiting for the other server.
     for (i, after) in [0, 5, 100, 250].into_iter().enumerate() {
-        let [listening, connecting] = cut(&lab, i, after);
+        let [listening, connecting] = cut(&lab, i, after, "5");
         listening.refused_once(PEER, &["did not connect", "--wait"]);
         connecting.refused_once(PEER, &[]);
     }
@@ -166,15 +166,15 @@ fn a_peer_that_goes_away_leaves_nothing() {
     assert!((1..=7).contains(&slot), "slot {slot}");
 }
 
-/// Runs both servers over a wire that is cut in the one or the other direction.
-fn cut(lab: &Lab, direction: usize, after: u64) -> [Ended; 2] {
-    let mut listening = lab.listen(&Job::new(0).flags(&["--wait", "1"]));
+/// Runs both servers over a wire that is cut in the one or the other direction; each waits so many seconds for the other.
+fn cut(lab: &Lab, direction: usize, after: u64, wait: &str) -> [Ended; 2] {
+    let mut listening = lab.listen(&Job::new(0).flags(&["--wait", wait]));
     let wires = match direction % 2 {
         0 => [Wire::CutAfter(after), Wire::Whole],
         _ => [Wire::Whole, Wire::CutAfter(after)],
     };
     let proxy = Proxy::start(&listening.address(), wires);
-    let second = lab.connect(&Job::new(1).flags(&["--wait", "1"]), &proxy.address).end();
+    let second = lab.connect(&Job::new(1).flags(&["--wait", wait]), &proxy.address).end();
     let first = listening.end();
     proxy.counts();
     assert!(!lab.exists("den.s0") && !lab.exists("den.s1"), "cut after {after} bytes");

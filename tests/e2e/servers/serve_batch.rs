@@ -382,7 +382,7 @@ fn servers_that_watch_end_when_nothing_comes() {
     share(&lab, "lonely", SIZE);
     fs::remove_file(lab.path("in0/lonely.s0")).unwrap();
     lab.triples("trip", SIZE, 2);
-    let watching = |party: usize| job(party).flags(&["--watch", "--idle", "1"]);
+    let watching = |party: usize| job(party).flags(&["--watch", "--idle", "8"]);
     let [first, second] = lab.serve(&watching(0), &watching(1));
     assert_eq!(ids(&first.report()), [id.as_str()]);
     assert_eq!(ids(&second.report()), [id.as_str()], "{}", second.stderr);
