@@ -101,7 +101,8 @@ fn grid(dice: &mut Dice, _: usize) -> Ink {
 
 /// Noise of two levels and codes of square modules.
 fn modules(dice: &mut Dice, side: usize) -> Ink {
-    let (module, white) = (dice.whole(1, 8), dice.within(0.05, 0.95));
+    // A single pixel as often as 2 and 3 pixels together.
+    let (module, white) = (dice.by_ratio(1.0, 9.0) as usize, dice.within(0.05, 0.95));
     let seed = u64::from(dice.0.next_u32());
     of_two(shapes::random_pixels(side, seed, module, white))
 }
