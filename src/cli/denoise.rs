@@ -9,8 +9,8 @@ use super::output::{Console, print_json};
 use super::plausible::{tell_implausible, tell_out_of_range};
 use crate::files::Place;
 use crate::files::output::ensure_not_input;
-use crate::image::ImageError;
-use crate::image::metrics::{Quality, quality};
+use crate::image::metrics::{Quality, comparable, quality};
+use crate::image::{ImageError, Raster};
 use crate::model::{FloatModel, OutOfRange, Rounding, quantise};
 use crate::numbers::tanh::TanhStandIn;
 use crate::roles::images::Target;
@@ -78,11 +78,13 @@ pub(super) fn run(args: &Denoise, console: &mut Console) -> Result<(), Failure> 
         let failure = Failure::from(ImageError::Colour).about(&args.image);
         return Err(failure.help("add --color to denoise each channel by itself"));
     }
-    let reference = args
-        .reference
-        .as_deref()
-        .map(|path| read_reference(path, window, image.range()))
-        .transpose()?;
+    let reference = args.reference.as_deref().map(|path| {
+        let reference = read_reference(path, window, image.range())?;
+        let compared = comparable(&reference, &image);
+        compared.map_err(|e| Failure::from(e).about(path)).map(|()| reference)
+    });
+    let reference = reference.transpose()?;
+    tell_frames(&image, &target, console);
     let quantised = if args.twin {
         let options = args.quantise.choices().options(&model)?;
         Some(quantise(&model, &options).map_err(|e| Failure::from(e).about(&args.model))?)
@@ -133,6 +135,15 @@ pub(super) fn run(args: &Denoise, console: &mut Console) -> Result<(), Failure> 
         })?;
     }
     Ok(())
+}
+
+/// Says that frames become one picture: only DICOM has several.
+fn tell_frames(image: &Raster, target: &Target<'_>, console: &mut Console) {
+    let frames = image.frames();
+    if frames > 1 && !target.is_dicom() {
+        let out = target.out.name().display();
+        console.note(format!("note: {frames} frames are written to '{out}' one below the other; DICOM keeps them apart"));
+    }
 }
 
 /// Says on standard error if the description that somebody wrote beside a model is in doubt.

@@ -23,7 +23,7 @@ pub(super) struct NoiseArgs {
     #[command(flatten)]
     pub(super) sensor: SensorNoise,
     /// The grey level that stays the same when levels are scaled to the model's noise; mid-grey if not
-    /// given, while the paper uses 0.
+    /// given, while the paper uses 0. For models that are not told the noise.
     #[arg(help_heading = "Noise", long, value_name = "LEVEL", value_parser = parse_level)]
     pub(super) scale_about: Option<f64>,
 }

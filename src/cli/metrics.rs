@@ -2,19 +2,16 @@
 
 use super::args::plain::Metrics;
 use super::failure::Failure;
-use super::files::{check_streams, quality_text, read_raster, read_reference};
+use super::files::{check_streams, quality_text};
 use super::output::{print_json, print_line};
 use crate::image::metrics::quality;
+use crate::roles::images::read_compared;
 use std::path::Path;
 
 pub(super) fn run(args: &Metrics) -> Result<(), Failure> {
     check_streams(&[&args.reference, &args.image], Path::new(""), false)?;
-    let (window, range) = (args.dicom.window, args.ranged.range);
-    let reference = match range {
-        None => read_raster(&args.reference, window)?,
-        Some(_) => read_reference(&args.reference, window, range)?,
-    };
-    let image = read_reference(&args.image, window, reference.range())?;
+    let chosen = args.ranged.or(args.dicom);
+    let [reference, image] = read_compared(&args.reference, &args.image, chosen)?;
     let quality = quality(&reference, &image);
     let quality = quality.map_err(|e| Failure::from(e).about(&args.image))?;
     if args.json {

@@ -24,6 +24,11 @@ pub enum ImageError {
         /// Of the model.
         most: f64,
     },
+    /// A level to scale about for a model that takes levels as they are.
+    #[error(
+        "the model is told the noise and takes grey levels as they are, so none stays the same when they are scaled"
+    )]
+    NotScaled,
     /// There are too many pixels.
     #[error("the image is {height}x{width}, more than {MAX_PIXELS} pixels")]
     TooLarge {
@@ -141,6 +146,11 @@ pub enum ImageError {
     /// A range for what has a window instead.
     #[error("a range of values is for other formats than DICOM, which has a window")]
     RangeOfDicom,
+    /// A range of values where there is nothing to choose.
+    #[error(
+        "a range of values changes nothing: values of 8 bits and of DICOM are compared as they are"
+    )]
+    RangeOfBytes,
     /// Data that are compressed in a way that is not read here.
     #[error("the {format} is compressed with {found}, which is not read here")]
     Compression {
@@ -393,7 +403,7 @@ pub enum ImageError {
         reason: &'static str,
     },
     /// DICOM without an original.
-    #[error("a DICOM file is written from the one that it is derived from, and there is none")]
+    #[error("a DICOM file is derived from another one, and there is none here")]
     NoOriginal,
     /// The image library refuses the data, or could not write them.
     #[error("the {format} data are damaged or cannot be written")]

@@ -30,7 +30,7 @@ pub enum MetricsError {
         expected: Size,
     },
     /// One is in colour, the other is not.
-    #[error("the image has {found} planes, the reference has {expected} (1 grey, 3 colour)")]
+    #[error("the image is {}, the reference is {}", colouring(*found), colouring(*expected))]
     Planes {
         /// Planes of the image.
         found: usize,
@@ -51,6 +51,14 @@ pub enum MetricsError {
         /// The value given.
         peak: f64,
     },
+}
+
+fn colouring(planes: usize) -> String {
+    match planes {
+        1 => "grey".into(),
+        3 => "in colour".into(),
+        more => format!("of {more} planes"),
+    }
 }
 
 /// PSNR and SSIM of an image.
@@ -82,10 +90,7 @@ pub fn quality_8bit(reference: &GreyImage, image: &GreyImage) -> Result<Quality,
 /// # Errors
 /// As [`ssim`], and [`MetricsError::Planes`].
 pub fn quality(reference: &Raster, image: &Raster) -> Result<Quality, MetricsError> {
-    let (expected, found) = (reference.planes().len(), image.planes().len());
-    if expected != found {
-        return Err(MetricsError::Planes { expected, found });
-    }
+    comparable(reference, image)?;
     let rounded = match image.depth() {
         Depth::Sixteen => image.rounded(),
         Depth::Eight | Depth::Float => image.clone().at_depth(Depth::Eight).rounded(),
@@ -95,8 +100,20 @@ pub fn quality(reference: &Raster, image: &Raster) -> Result<Quality, MetricsErr
         squares += 10f64.powf(-psnr(r, p, PEAK_8BIT)? / 10.0);
         similarity += ssim(r, p, PEAK_8BIT)?;
     }
-    let planes = expected as f64;
+    let planes = reference.planes().len() as f64;
     Ok(Quality { psnr_db: -10.0 * (squares / planes).log10(), ssim: similarity / planes })
+}
+
+/// Refuses two images that [`quality`] does not compare: before long work, whose result has the size of `image`.
+///
+/// # Errors
+/// As [`quality`].
+pub fn comparable(reference: &Raster, image: &Raster) -> Result<(), MetricsError> {
+    let (expected, found) = (reference.planes().len(), image.planes().len());
+    if expected != found {
+        return Err(MetricsError::Planes { expected, found });
+    }
+    check_ssim(reference.size(), image.size())
 }
 
 /// 10 log10(peak^2 / mean squared difference) in decibels, in f64, over all pixels.
@@ -124,9 +141,7 @@ pub fn psnr(reference: &GreyImage, image: &GreyImage, peak: f64) -> Result<f64, 
 pub fn ssim(reference: &GreyImage, image: &GreyImage, peak: f64) -> Result<f64, MetricsError> {
     check(reference, image, peak)?;
     let Size { height, width } = image.size();
-    if height < SSIM_WINDOW || width < SSIM_WINDOW {
-        return Err(MetricsError::TooSmall { height, width });
-    }
+    check_ssim(reference.size(), image.size())?;
     let (c1, c2) = ((K1 * peak).powi(2), (K2 * peak).powi(2));
     let mut windows = Windows::new(reference, image);
     let mut sum = 0.0;
@@ -140,9 +155,20 @@ fn check(reference: &GreyImage, image: &GreyImage, peak: f64) -> Result<(), Metr
     if !(peak.is_finite() && peak > 0.0) {
         return Err(MetricsError::Peak { peak });
     }
-    let expected = reference.size();
-    let found = image.size();
+    check_size(reference.size(), image.size())
+}
+
+fn check_size(expected: Size, found: Size) -> Result<(), MetricsError> {
     if found != expected { Err(MetricsError::SizeMismatch { found, expected }) } else { Ok(()) }
+}
+
+fn check_ssim(expected: Size, found: Size) -> Result<(), MetricsError> {
+    check_size(expected, found)?;
+    let Size { height, width } = found;
+    if height < SSIM_WINDOW || width < SSIM_WINDOW {
+        return Err(MetricsError::TooSmall { height, width });
+    }
+    Ok(())
 }
 
 /// Weighted means over one window of x, y, x^2, y^2 and xy.
@@ -288,7 +314,8 @@ mod tests {
         let fine = quality(&clean, &colour(off, Depth::Sixteen)).unwrap().psnr_db;
         assert!((fine - psnr_of((86f64 / 257.0).powi(2) / 3.0)).abs() < 1e-3, "{fine}");
         let grey = Raster::from(plane(10.0));
-        assert!(matches!(quality(&clean, &grey), Err(MetricsError::Planes { .. })));
+        let refused = quality(&clean, &grey).unwrap_err().to_string();
+        assert_eq!(refused, "the image is grey, the reference is in colour");
         let (clean, image) = (plane(10.0), plane(12.4));
         let both = (clean.clone().into(), image.clone().into());
         assert_eq!(quality(&both.0, &both.1).unwrap(), quality_8bit(&clean, &image).unwrap());

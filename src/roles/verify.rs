@@ -74,6 +74,8 @@ pub struct Verification {
     pub image_id: String,
     /// Whether the shares are those of the image.
     pub equal: bool,
+    /// Of a file of several frames the one that was compared, from 1.
+    pub frame: Option<usize>,
     /// Of a colour image the channel that was compared: red, green or blue.
     #[serde(serialize_with = "shown::channel")]
     #[cfg_attr(feature = "cli", schemars(with = "Option<String>"))]
@@ -90,6 +92,13 @@ pub struct Verification {
     pub patch_means_differing: usize,
     /// The largest difference in grey levels.
     pub largest_difference: f64,
+}
+
+impl Verification {
+    /// Less is better: of two that fit as well, the one that lies as it is.
+    fn fit(&self) -> (usize, bool) {
+        (self.pixels_differing, self.orientation != Orientation::UPRIGHT)
+    }
 }
 
 /// Compares two shares with an image. It undoes the sharing, so it needs the secret keys of both servers.
@@ -117,19 +126,24 @@ pub fn verify(
     }
     let (height, width) = (fields.height as usize, fields.width as usize);
     let (original, entry) = (request.original, Entry::of(public.model.trained()));
-    let images = entry.images(original.planes())?;
-    // A share does not say which channel it is, and how that lies; the note does, to the receiver.
+    // A share does not say which frame and channel it is, and how that lies; the note does, to the receiver.
     let mut best: Option<Verification> = None;
-    for (index, image) in (0..).zip(images.iter()) {
-        let channel = (images.len() > 1).then_some(index);
-        for &orientation in Average::Eight.orientations() {
-            let turned = entry.turn(orientation, image)?;
-            if turned.size() != Size::new(height, width) {
-                continue;
-            }
-            let found = judge(&pair, &public, &turned)?;
-            if best.as_ref().is_none_or(|best| found.pixels_differing < best.pixels_differing) {
-                best = Some(Verification { channel, orientation, ..found });
+    for number in 0..original.frames() {
+        let planes = original.frame(number)?;
+        let images = entry.images(&planes)?;
+        let frame = (original.frames() > 1).then_some(number + 1);
+        for (index, image) in (0..).zip(images.iter()) {
+            let channel = (images.len() > 1).then_some(index);
+            for &orientation in Average::Eight.orientations() {
+                let turned = entry.turn(orientation, image)?;
+                if turned.size() != Size::new(height, width) {
+                    continue;
+                }
+                let found = judge(&pair, &public, &turned)?;
+                let found = Verification { frame, channel, orientation, ..found };
+                if best.as_ref().is_none_or(|best| found.fit() < best.fit()) {
+                    best = Some(found);
+                }
             }
         }
     }
@@ -157,6 +171,7 @@ fn judge(
     Ok(Verification {
         image_id: pair.fields.image_id.to_string(),
         equal: pixels_differing + patch_means_differing == 0,
+        frame: None,
         channel: None,
         orientation: Orientation::UPRIGHT,
         pixels: pair.pixels.len(),

@@ -1,6 +1,6 @@
 //! The command line of `demo`.
 
-use super::parse::parse_positive;
+use super::parse::{named, parse_positive};
 use super::quantise::Quantise;
 use crate::cli::dicom::Windowed;
 use crate::cli::levels::Clamp;
@@ -50,7 +50,7 @@ pub(crate) struct Demo {
     #[arg(long, default_value = "1", value_name = "N")]
     pub(crate) seed: u64,
     /// Folder for the pictures; created if it does not exist.
-    #[arg(long, default_value = "demo-out", value_name = "DIR")]
+    #[arg(long, default_value = "demo-out", value_parser = named(), value_name = "DIR")]
     pub(crate) out: PathBuf,
     /// Keep keys, shares and material in OUT/work instead of removing them.
     #[arg(long)]

@@ -1,8 +1,10 @@
 //! Command lines of keys and of what files hold: `keygen`, `inspect` and `verify`.
 
 use super::Writing;
-use super::parse::parse_role;
+use super::parse::{named, parse_role};
+use crate::cli::dicom::Windowed;
 use crate::cli::keys::Unlock;
+use crate::cli::range::Ranged;
 use crate::ids::Role;
 use clap::Args;
 use std::path::PathBuf;
@@ -15,7 +17,7 @@ use std::path::PathBuf;
 #[derive(Debug, Args)]
 pub(crate) struct Keygen {
     /// Folder for the keys; created if it does not exist.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_parser = named(), value_name = "DIR")]
     pub(crate) out: PathBuf,
     /// Make only this role's pair; repeat the flag for several roles.
     #[arg(long, value_name = "ROLE", value_parser = parse_role)]
@@ -64,6 +66,10 @@ pub(crate) struct Verify {
     /// The image that was shared; for a colour image the channel that fits best is compared.
     #[arg(long, value_name = "IMAGE")]
     pub(crate) original: PathBuf,
+    #[command(flatten)]
+    pub(crate) dicom: Windowed,
+    #[command(flatten)]
+    pub(crate) ranged: Ranged,
     /// Folder with server0.key, server1.key and gateway.pub.
     #[arg(long, value_name = "DIR")]
     pub(crate) keys: PathBuf,

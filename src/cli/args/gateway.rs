@@ -1,7 +1,7 @@
 //! The gateway's command line: `share-image`.
 
 use super::Writing;
-use super::parse::averages;
+use super::parse::{averages, named};
 use crate::cli::batch::Part;
 use crate::cli::dicom::Windowed;
 use crate::cli::keys::Unlock;
@@ -60,7 +60,7 @@ pub(crate) struct ShareImage {
     pub(crate) strict: bool,
     /// Prefix of the shares, or an existing folder. A folder remembers what was shared into it: images
     /// that have not changed since, for the same keys, model and noise levels, are skipped.
-    #[arg(long, value_name = "PREFIX|DIR")]
+    #[arg(long, value_parser = named(), value_name = "PREFIX|DIR")]
     pub(crate) out: PathBuf,
     /// Also take the images in the subfolders of the folders given. An image in a subfolder is called by the
     /// folder's name and its own, as in study_IM0001.dcm.

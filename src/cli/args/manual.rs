@@ -1,5 +1,6 @@
 //! Command lines of `completions`, `man` and `schema`.
 
+use super::parse::named;
 use clap::Args;
 use std::path::PathBuf;
 
@@ -19,7 +20,7 @@ pub(crate) struct Completions {
 pub(crate) struct Man {
     /// Folder for the pages of all commands, such as man1 in a folder of MANPATH; created if it does
     /// not exist.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_parser = named(), value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
 }
 
@@ -33,6 +34,6 @@ pub(crate) struct Schema {
     pub(crate) report: Option<String>,
     /// Folder for the schemas, one file each, such as ppdenoise.serve.v2.json; created if it does
     /// not exist.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_parser = named(), value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
 }

@@ -1,7 +1,7 @@
 //! The model owner's command lines: `import`, `calibrate` and `share-model`.
 
 use super::Writing;
-use super::parse::parse_positive;
+use super::parse::{named, parse_positive};
 use super::quantise::Quantise;
 use crate::cli::keys::Unlock;
 use crate::image::Range;
@@ -22,7 +22,7 @@ pub(crate) struct Import {
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
     /// The model to write, an .npz file for `calibrate` and `share-model`.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_parser = named(), value_name = "FILE")]
     pub(crate) out: PathBuf,
     /// The kind of network: mlp for dense layers on patches, or dncnn for a chain of convolutions,
     /// whatever the names in the file suggest; if not given, the shapes decide.
@@ -85,7 +85,7 @@ pub(crate) struct Calibrate {
     #[arg(long, default_value_t = 1, value_name = "NUMBER")]
     pub(crate) seed: u64,
     /// The calibrated model to write, an .npz file with its description inside.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_parser = named(), value_name = "FILE")]
     pub(crate) out: PathBuf,
     /// Print the values found as JSON on standard output.
     #[arg(long)]
@@ -116,7 +116,7 @@ pub(crate) struct ShareModel {
     #[arg(long = "for", value_name = "USER.pub")]
     pub(crate) user: Option<PathBuf>,
     /// Prefix of the three files.
-    #[arg(long, value_name = "PREFIX")]
+    #[arg(long, value_parser = named(), value_name = "PREFIX")]
     pub(crate) out: PathBuf,
     #[command(flatten)]
     pub(crate) common: Writing,

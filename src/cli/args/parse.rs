@@ -1,12 +1,25 @@
 //! Values of flags, and what is said of those that do not go together.
 
 use crate::cli::failure::{Code, Failure};
+use crate::cli::files::is_stream;
 use crate::ids::Role;
 use crate::image::Average;
 use crate::kernels::Backend;
 use crate::numbers::tanh::TanhStandIn;
 use crate::size::Size;
-use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::builder::{PathBufValueParser, PossibleValuesParser, TypedValueParser};
+use std::path::PathBuf;
+
+/// A name for what does not go to standard output.
+pub(crate) fn named() -> impl TypedValueParser<Value = PathBuf> {
+    PathBufValueParser::new().try_map(|path| {
+        if is_stream(&path) {
+            Err("nothing here goes to standard output; give a name")
+        } else {
+            Ok(path)
+        }
+    })
+}
 
 pub(crate) fn parse_role(text: &str) -> Result<Role, String> {
     let roles = Role::ALL.map(Role::stem).join(", ");

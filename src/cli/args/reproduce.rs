@@ -1,5 +1,6 @@
 //! The command line of `reproduce`.
 
+use super::parse::named;
 use crate::cli::args::parse::parse_positive;
 use crate::cli::args::quantise::parse_cell;
 use crate::lab::reproduce::Target;
@@ -41,7 +42,7 @@ pub(crate) struct Reproduce {
     #[arg(long, value_name = "MODEL")]
     pub(crate) dncnn: Option<PathBuf>,
     /// Folder for tables, figures and results.csv; created if it does not exist.
-    #[arg(long, default_value = "reproduce-out", value_name = "DIR")]
+    #[arg(long, default_value = "reproduce-out", value_parser = named(), value_name = "DIR")]
     pub(crate) out: PathBuf,
     /// Noise levels of the tables, in 8-bit grey levels.
     #[arg(

@@ -1,6 +1,6 @@
 //! The flags of `train`.
 
-use super::parse::goes_with;
+use super::parse::{goes_with, named};
 use super::parse::{parse_positive, parse_stepsize};
 use crate::cli::failure::{Code, Failure};
 use crate::model::{Description, Layer, Normalisation};
@@ -25,7 +25,7 @@ pub(crate) struct Train {
     #[arg(value_name = "DIR")]
     pub(crate) images: PathBuf,
     /// The model to write; its description is written beside it as NAME.json.
-    #[arg(long, value_name = "NAME.npz")]
+    #[arg(long, value_parser = named(), value_name = "NAME.npz")]
     pub(crate) out: PathBuf,
     #[command(flatten)]
     pub(crate) recipe: RecipeFlags,

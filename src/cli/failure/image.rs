@@ -42,7 +42,14 @@ impl From<OutOfRange> for Failure {
 
 impl From<MetricsError> for Failure {
     fn from(e: MetricsError) -> Self {
-        Failure::of(Code::Input, &e, None)
+        let help = match e {
+            MetricsError::SizeMismatch { .. } | MetricsError::Planes { .. } => Some(
+                "compare with the clean picture of the same size, grey or in colour as this one"
+                    .into(),
+            ),
+            _ => None,
+        };
+        Failure::of(Code::Input, &e, help)
     }
 }
 
@@ -116,7 +123,9 @@ fn fixed(e: &ImageError) -> Option<&'static str> {
         ImageError::Window { .. } => {
             Some("give another with --window CENTER,WIDTH, or none for the whole range")
         }
-        ImageError::NoOriginal => Some("write .png or .tiff, or name the original with --like"),
+        ImageError::NoOriginal => Some(
+            "write .png or .tiff; DICOM is derived from DICOM, in `reconstruct` from the file of --like",
+        ),
         ImageError::Colour => {
             Some("convert it to grayscale first, or add --color where that is offered")
         }
@@ -131,6 +140,8 @@ fn fixed(e: &ImageError) -> Option<&'static str> {
             "save `array.astype(numpy.float32)` and give --range LOW..HIGH with the values that are black and white",
         ),
         ImageError::RangeOfDicom => Some("give --window CENTER,WIDTH instead"),
+        ImageError::RangeOfBytes => Some("leave --range away"),
+        ImageError::NotScaled => Some("leave --scale-about away"),
         ImageError::Compression { .. } => {
             Some("save it without compression, or with LZW, deflate, PackBits or JPEG")
         }

@@ -61,9 +61,12 @@ impl Levels {
     /// The levels of one image for a model: of a plane, or of the mosaic of a colour picture.
     ///
     /// # Errors
-    /// [`ImageError`] if the noise is to be estimated and cannot be, and for more noise than a model takes that is
-    /// told of it.
+    /// [`ImageError`] if the noise is to be estimated and cannot be, and for a model that is told the noise if that is
+    /// more than it takes, or with a level to scale about.
     pub fn of(&self, image: &GreyImage, model: Trained) -> Result<ImageLevels, ImageError> {
+        if model.reads_plane && self.scale_about.is_some() {
+            return Err(ImageError::NotScaled);
+        }
         let (sigma, poisson) = match self.noise {
             Noise::OfModel => (model.sigma, None),
             Noise::Sigma(sigma) => (sigma, None),

@@ -24,7 +24,7 @@ pub use levels::{ImageLevels, Levels, Noise};
 pub use listing::{Listed, Listing, images, is_folder, shares};
 pub use names::{CHANNELS, base_name, is_stream, restored_name};
 pub use read::{
-    Chosen, MAX_WHOLE_BYTES, Scan, Seen, look, open_noisy_rows, open_rows, read_image_bytes,
-    read_noisy, read_origin, read_picture, read_reference,
+    Chosen, MAX_WHOLE_BYTES, Scan, Seen, look, open_noisy_rows, open_rows, read_compared,
+    read_image_bytes, read_noisy, read_origin, read_picture, read_reference,
 };
 pub use target::{Target, output_format, write_raster};

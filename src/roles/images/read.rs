@@ -104,13 +104,34 @@ pub fn read_reference(
     window: Option<Window>,
     range: Option<Range>,
 ) -> Result<Raster, PictureError> {
-    let Decoded { image, format, .. } = read_any(path, window, true)?;
-    match range {
-        Some(range) if format != ImageFormat::Dicom && image.depth() != Depth::Eight => {
-            image.scaled(range).map_err(|e| PictureError::from(e).about(path))
-        }
-        _ => Ok(image),
+    read_any(path, window, true)?.ranged(path, range)
+}
+
+/// Reads a reference and an image to compare them, on the scale that was chosen or else the reference's own.
+///
+/// # Errors
+/// As [`read_picture`]; [`ImageError::RangeOfBytes`] for a range that would change neither; [`ImageError::NoLevels`] for
+/// floats that are no levels, [`ImageError::Sliver`] if both use but a little of what their bits can hold: whatever
+/// they are, they would seem to be alike.
+pub fn read_compared(
+    reference: &Path,
+    image: &Path,
+    chosen: Chosen,
+) -> Result<[Raster; 2], PictureError> {
+    let expected = read_any(reference, chosen.window, true)?;
+    let found = read_any(image, chosen.window, true)?;
+    if expected.format != ImageFormat::Dicom {
+        check_window(found.format, chosen.window, image)?;
     }
+    if chosen.range.is_some() && !expected.takes_range() && !found.takes_range() {
+        return Err(PictureError::from(ImageError::RangeOfBytes).about(image));
+    }
+    if let (None, Err(e), Err(_)) = (chosen.range, expected.judge(), found.judge()) {
+        return Err(PictureError::from(e).about(reference));
+    }
+    let expected = expected.ranged(reference, chosen.range)?;
+    let found = found.ranged(image, chosen.range.or(expected.range()))?;
+    Ok([expected, found])
 }
 
 /// An image as its file has it.
@@ -121,6 +142,29 @@ struct Decoded {
     extent: Option<Extent>,
     /// The file.
     bytes: Vec<u8>,
+}
+
+impl Decoded {
+    /// Whether its values may be of another scale than 8 bits or a window's.
+    fn takes_range(&self) -> bool {
+        self.format != ImageFormat::Dicom && self.image.depth() != Depth::Eight
+    }
+
+    /// Whether values without noise can be what they seem.
+    fn judge(&self) -> Result<(), ImageError> {
+        self.extent.map_or(Ok(()), |extent| extent.judge(Some(0.0)))
+    }
+
+    /// The image, its values of `range` black and white if it takes one; without a range, floats must be levels.
+    fn ranged(self, path: &Path, range: Option<Range>) -> Result<Raster, PictureError> {
+        let is_float = self.image.depth() == Depth::Float && self.image.range().is_none();
+        let image = match range {
+            Some(range) if self.takes_range() => self.image.scaled(range),
+            None if is_float => self.judge().map(|()| self.image),
+            _ => Ok(self.image),
+        };
+        image.map_err(|e| PictureError::from(e).about(path))
+    }
 }
 
 fn read_any(path: &Path, window: Option<Window>, lenient: bool) -> Result<Decoded, PictureError> {

@@ -7,7 +7,7 @@ use crate::files::output::{Access, OutputFile, Overwrite};
 use crate::files::{FormatError, Place};
 use crate::ids::RandomError;
 use crate::image::dicom::{Fresh, Window, decode, derive};
-use crate::image::{self, ImageFormat, Raster};
+use crate::image::{self, ImageError, ImageFormat, Raster};
 use jiff::Zoned;
 use std::io::Write;
 use std::path::Path;
@@ -96,7 +96,11 @@ impl Target<'_> {
     pub fn check(&self) -> Result<(), PictureError> {
         match self.original.filter(|path| self.is_dicom() && !is_stream(path)) {
             Some(original) => {
-                let read = decode(&read_image_bytes(original)?, self.window);
+                let bytes = read_image_bytes(original)?;
+                if ImageFormat::from_signature(&bytes) != Some(ImageFormat::Dicom) {
+                    return Err(PictureError::from(ImageError::NoOriginal).about(original));
+                }
+                let read = decode(&bytes, self.window);
                 read.map(drop).map_err(|e| PictureError::from(e).about(original))
             }
             None => output_format(self.out.name()).map(drop),

@@ -7,6 +7,7 @@ use crate::common::{Job, KEYS, Lab, TINY, clean_crop, difference, reports};
 use ppdenoise_base::size::Size;
 use ppdenoise_image::dicom::{Fresh, Window, decode, derive};
 use ppdenoise_image::{GreyImage, Raster};
+use serde_json::Value;
 use std::fs;
 
 /// Height and width of the fixtures, a crop of the photograph.
@@ -162,6 +163,32 @@ fn a_folder_of_scans_comes_back_as_one() {
     lab.run(&[&["reconstruct"][..], &shares, &one_file].concat())
         .refused_once(USAGE, &["one.png", "3 frames do not go into one picture", "--like"]);
     assert!(!lab.exists("one.png"));
+    // A share is that of one of them, which is found.
+    let of_frames = |share: String| {
+        let other = share.replace(".s0", ".s1");
+        let verify = [
+            "verify",
+            share.as_str(),
+            other.as_str(),
+            "--original",
+            "scans/frames.dcm",
+            "--keys",
+            KEYS,
+        ];
+        let ended = lab.run(&[&verify[..], &["--model", "model.pub", "--json"]].concat());
+        let found: Value = serde_json::from_str(&ended.stdout).ok()?;
+        (found["equal"] == true).then(|| found["frame"].as_u64().unwrap())
+    };
+    let first_halves = lab.names("shares").into_iter().filter(|name| name.ends_with(".s0"));
+    let mut found: Vec<u64> =
+        first_halves.filter_map(|name| of_frames(format!("shares/{name}"))).collect();
+    found.sort();
+    found.dedup();
+    assert_eq!(found, [1, 2, 3]);
+    let plain = ["denoise", "scans/frames.dcm", "--model", TINY, "--out", "strip.png"];
+    let ended = lab.run(&plain);
+    let told = "3 frames are written to 'strip.png' one below the other";
+    assert!(ended.done().stderr.contains(told), "{}", ended.stderr);
     for name in lab.names("shares").iter().chain(&lab.names("results")) {
         let folder = if lab.exists(&format!("shares/{name}")) { "shares" } else { "results" };
         for secret in SECRETS {
@@ -274,8 +301,18 @@ fn a_scan_goes_through_two_servers() {
     // A value is 0.64 of a grey level here, beside what tests/e2e/pipeline.rs allows.
     assert!(mean <= 0.8 && max <= 3.0, "mean {mean:.4}, max {max:.4}");
     assert!(difference(&secure, &noisy).0 > 0.5, "something was denoised");
-    let compared = lab.run(&["metrics", "ct.dcm", "x.dcm", "--window", "40,400", "--json"]);
-    assert!(compared.report()["psnr_db"].as_f64().unwrap() > 20.0);
+    // The window is for either of two pictures, and needs one.
+    lab.picture("levels.png", &secure);
+    for pair in [["ct.dcm", "x.dcm"], ["ct.dcm", "levels.png"], ["levels.png", "ct.dcm"]] {
+        let args = [&["metrics"], &pair[..], &["--window", "file", "--json"]].concat();
+        assert!(lab.run(&args).report()["psnr_db"].as_f64().unwrap() > 20.0, "{pair:?}");
+    }
+    lab.run(&["metrics", "levels.png", "levels.png", "--window", "file"])
+        .refused_once(USAGE, &["--window is for DICOM"]);
+    let verify = ["verify", "img.s0", "img.s1", "--original", "ct.dcm", "--keys", KEYS];
+    lab.run(&[&verify[..], &["--model", "model.pub"], &window].concat()).done();
+    let none = ["denoise", "levels.png", "--model", TINY, "--out", "none.dcm"];
+    lab.run(&none).refused_once(INPUT, &["levels.png", "there is none", "DICOM is derived"]);
 
     let derived = lab.read("x.dcm");
     for secret in SECRETS {
@@ -309,7 +346,8 @@ fn what_cannot_be_is_refused_before_any_work() {
     let denoise = ["denoise", "noisy.png", "--model", TINY, "--out"];
     run(&[&denoise[..], &["x.png", "--window", "40,400"]].concat())
         .refused_once(USAGE, &["noisy.png", "--window is for DICOM images, and this is PNG"]);
-    run(&[&denoise[..], &["x.dcm"]].concat()).refused(INPUT, &["noisy.png", "DICOM signature"]);
+    run(&[&denoise[..], &["x.dcm"]].concat())
+        .refused_once(INPUT, &["noisy.png", "derived from another one", ".png or .tiff"]);
     let reconstruct = ["reconstruct", "den.s0", "den.s1", "--keys", KEYS, "--out"];
     run(&[&reconstruct[..], &["x.dcm"]].concat()).refused_once(USAGE, &["x.dcm", "--like"]);
     run(&[&reconstruct[..], &["x.png", "--like", "ct.dcm"]].concat())

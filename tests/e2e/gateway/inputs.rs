@@ -449,3 +449,21 @@ fn careless_values_are_refused() {
     assert!(!lab.names(".").iter().any(|n| n.starts_with('x')));
     lab.no_leftovers();
 }
+
+/// Files in pairs, or in a folder, are no stream: `-` would be their name.
+#[test]
+fn several_files_do_not_go_to_standard_output() {
+    let lab = Lab::new();
+    let before = lab.names(".");
+    for args in [
+        &["keygen"][..],
+        &["share-model", TINY, "--keys", KEYS],
+        &["share-image", "noisy.png", "--keys", KEYS, "--model", "model.pub"],
+        &["demo"],
+        &["import", "x.pth"],
+    ] {
+        let words = ["--out", "nothing here goes to standard output; give a name"];
+        lab.run(&[args, &["--out", "-"]].concat()).refused_usage(&words);
+    }
+    assert_eq!(lab.names("."), before);
+}

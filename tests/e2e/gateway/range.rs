@@ -112,6 +112,12 @@ fn told_networks_take_the_levels_that_the_noise_explains() {
     ];
     share(&lab, &["bright.npy"], "img", &["--sigma", "5"]).refused_once(INPUT, &words);
     share(&lab, &["bright.npy"], "img", &["--sigma", "50"]).done();
+    // Its levels are taken as they are.
+    let words = ["most.npy", "takes grey levels as they are", "leave --scale-about away"];
+    let about = ["--sigma", "75", "--scale-about", "0"];
+    share(&lab, &["most.npy"], "about", &about).refused_once(INPUT, &words);
+    let plain = ["denoise", "most.npy", "--model", told, "--out", "x.png"];
+    lab.run(&[&plain[..], &about].concat()).refused_once(INPUT, &words);
     let narrow =
         ["denoise", "most.npy", "--model", told, "--sigma", "75", "--twin", "--out", "x.png"];
     let refused = lab.run(&[&narrow[..], &["--interval", "1"]].concat());

@@ -1,7 +1,7 @@
 //! What grey values mean: files whose values are no grey levels are refused with what would be right, which is then
 //! followed word for word; a range goes there and back.
 
-use crate::common::refusal::INPUT;
+use crate::common::refusal::{FAILED, INPUT};
 use crate::common::{KEYS, Lab, TINY, clean_crop, difference, reports};
 use ppdenoise_base::size::Size;
 use ppdenoise_image::{Depth, GreyImage, ImageFormat, Raster, add_gaussian, read, write};
@@ -76,8 +76,22 @@ fn floats_go_there_and_back() {
     };
     let (_, furthest) = difference(&of_small("small.tiff", ImageFormat::Tiff), &levels);
     assert!(furthest < 1e-3, "{furthest}");
+    // Beside a reference of 8 bits, which no range changes.
+    lab.picture("clean.png", &clean_crop(SIZE));
+    let psnr = |args: &[&str]| {
+        let report = lab.run(&[&["metrics", "clean.png", "--json"], args].concat()).report();
+        report["psnr_db"].as_f64().unwrap()
+    };
+    let (found, expected) = (psnr(&["small.tiff", "--range", "-1..1"]), psnr(&["levels.npy"]));
+    assert!((found - expected).abs() < 0.01, "{found} dB, expected {expected}");
+    lab.run(&["metrics", "clean.png", "clean.png", "--range", "0..1"])
+        .refused_once(INPUT, &["changes nothing", "leave --range away"]);
 
     lab.share_image("noisy-1.tiff", "img", &["--range", "-1..1", "--sigma", "25"]).done();
+    let verify = ["verify", "img.s0", "img.s1", "--original", "noisy-1.tiff", "--keys", KEYS];
+    let verify = [&verify[..], &["--model", "model.pub"]].concat();
+    lab.run(&verify).refused_once(FAILED, &["pixels differ", "--range"]);
+    lab.run(&[&verify[..], &range].concat()).done();
     lab.triples("trip", SIZE, 1);
     reports(lab.serve_both());
     for (name, format) in [("secure.npy", ImageFormat::Npy), ("secure.tiff", ImageFormat::Tiff)] {
@@ -108,10 +122,36 @@ fn integers_come_back_on_their_own_scale() {
         named(&lab, &refused, "--range");
         lab.run(&[&refused[..], &["--range", "0..4080"]].concat()).done();
         lab.run(&[&args[..], &["levels.png", "--force", "--range", "0..4080"]].concat()).done();
+        // Beside one another, too, they would seem to be alike.
+        let compare = ["metrics", name, name];
+        named(&lab, &compare, "--range");
+        lab.run(&[&compare[..], &["--range", "0..4080"]].concat()).done();
         let found = lab.image(&out);
         let greatest = found.pixels().iter().copied().fold(0.0, f32::max);
         assert!(greatest > 5.0 && greatest < 16.5, "{greatest}");
     }
+}
+
+/// What a result is compared with must be on a scale as well, and fit: that is seen before the work.
+#[test]
+fn references_are_judged_before_the_work() {
+    let lab = Lab::new();
+    lab.picture("noisy.png", &add_gaussian(&clean_crop(SIZE), 25.0, 5).unwrap());
+    lab.picture("small.png", &clean_crop(Size::new(32, 39)));
+    floats(&lab, "unit.npy", &clean_crop(SIZE), |v| v / 255.0);
+    named(&lab, &["metrics", "unit.npy", "unit.npy"], "--range");
+    named(&lab, &["metrics", "noisy.png", "unit.npy"], "--range");
+    lab.run(&["metrics", "unit.npy", "unit.npy", "--range", "0..1"]).done();
+    let denoise = ["denoise", "noisy.png", "--model", TINY, "--out", "x.png", "--reference"];
+    for (reference, words) in [
+        ("unit.npy", &["unit.npy", "floats from"][..]),
+        ("small.png", &["small.png", "32x40", "32x39"]),
+    ] {
+        let ended = lab.run(&[&denoise[..], &[reference]].concat());
+        ended.refused_once(INPUT, words);
+        assert!(!ended.stderr.contains("denoising"), "{}", ended.stderr);
+    }
+    assert!(!lab.exists("x.png"));
 }
 
 #[test]
