@@ -3,7 +3,7 @@
 use super::args::cloud::Visit as Args;
 use super::batch::{Failed, no_picture, unsearched};
 use super::failure::{Failure, refused, unfit};
-use super::files::{check_streams, overwrite};
+use super::files::{check_streams, overwrite, tell_stacked};
 use super::levels::tell_level;
 use super::output::{Console, bytes, peak_memory, print_json};
 use super::plausible::{tell_alarm, tell_implausible};
@@ -137,6 +137,7 @@ impl Observer<UserEvent> for Shown<'_> {
             UserEvent::Level(note) => tell_level(&note, unfit::of_user, console),
             UserEvent::Implausible(result) => tell_implausible(&result, console),
             UserEvent::RangeAlarm { file } => tell_alarm(&file, console),
+            UserEvent::Stacked { out, frames } => tell_stacked(frames, &out, console),
             UserEvent::Making { size: Size { height, width }, slots, bytes: needed } => console
                 .note(format!(
                     "making {slots} slot(s) for {height}x{width} images: {} at each end",

@@ -3,14 +3,16 @@
 use super::args::parse::goes_with;
 use super::args::plain::Denoise;
 use super::failure::{Code, Failure, unfit};
-use super::files::{check_streams, is_stream, overwrite, quality_text, read_noisy, read_reference};
+use super::files::{
+    check_streams, is_stream, overwrite, quality_text, read_noisy, read_reference, tell_stacked,
+};
 use super::levels::tell_level;
 use super::output::{Console, print_json};
 use super::plausible::{tell_implausible, tell_out_of_range};
 use crate::files::Place;
 use crate::files::output::ensure_not_input;
+use crate::image::ImageError;
 use crate::image::metrics::{Quality, comparable, quality};
-use crate::image::{ImageError, Raster};
 use crate::model::{FloatModel, OutOfRange, Rounding, quantise};
 use crate::numbers::tanh::TanhStandIn;
 use crate::roles::images::Target;
@@ -84,7 +86,9 @@ pub(super) fn run(args: &Denoise, console: &mut Console) -> Result<(), Failure> 
         compared.map_err(|e| Failure::from(e).about(path)).map(|()| reference)
     });
     let reference = reference.transpose()?;
-    tell_frames(&image, &target, console);
+    if let Some(frames) = target.stacked(&image) {
+        tell_stacked(frames, out.name(), console);
+    }
     let quantised = if args.twin {
         let options = args.quantise.choices().options(&model)?;
         Some(quantise(&model, &options).map_err(|e| Failure::from(e).about(&args.model))?)
@@ -135,15 +139,6 @@ pub(super) fn run(args: &Denoise, console: &mut Console) -> Result<(), Failure> 
         })?;
     }
     Ok(())
-}
-
-/// Says that frames become one picture: only DICOM has several.
-fn tell_frames(image: &Raster, target: &Target<'_>, console: &mut Console) {
-    let frames = image.frames();
-    if frames > 1 && !target.is_dicom() {
-        let out = target.out.name().display();
-        console.note(format!("note: {frames} frames are written to '{out}' one below the other; DICOM keeps them apart"));
-    }
 }
 
 /// Says on standard error if the description that somebody wrote beside a model is in doubt.

@@ -1,6 +1,7 @@
 //! Files and folders that several commands touch.
 
 use super::failure::{Code, Failure};
+use super::output::Console;
 use crate::files::FormatError;
 use crate::files::folder::files_in;
 use crate::files::output::{Access, OutputFile, Overwrite};
@@ -80,6 +81,14 @@ pub(super) fn check_streams(inputs: &[&Path], out: &Path, json: bool) -> Result<
         return Err(Failure::new(Code::Usage, text).help("leave one of them out"));
     }
     Ok(())
+}
+
+/// Says that frames become one picture.
+pub(super) fn tell_stacked(frames: usize, out: &Path, console: &Console) {
+    let out = out.display();
+    console.note(format!(
+        "note: {frames} frames are written to '{out}' one below the other; DICOM keeps them apart"
+    ));
 }
 
 /// Who may read an output, and what happens to a file that is there already.

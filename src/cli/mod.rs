@@ -53,7 +53,7 @@ mod version;
 
 use crate::kernels;
 use args::{Cli, Command};
-use clap::{CommandFactory, Parser};
+use clap::{CommandFactory, FromArgMatches};
 use failure::Failure;
 use output::Console;
 use std::ffi::OsString;
@@ -68,7 +68,7 @@ pub fn main() -> ExitCode {
         Ok(completed) => completed,
         Err(failure) => return failed(&failure),
     };
-    let cli = match Cli::try_parse_from(&completed.args) {
+    let cli = match parse(&completed.args) {
         Ok(cli) => cli,
         Err(_) if asks_for_trainer(&completed.args) => return failed(&no_trainer()),
         Err(error) => {
@@ -88,6 +88,12 @@ pub fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failed(&failure),
     }
+}
+
+fn parse(args: &[OsString]) -> Result<Cli, clap::Error> {
+    let mut definition = config::definition();
+    let matches = definition.try_get_matches_from_mut(args)?;
+    Cli::from_arg_matches(&matches).map_err(|e| e.format(&mut definition))
 }
 
 /// The definition of the command line, from which help, completions, manual pages and docs/commands.md are made.
@@ -117,7 +123,7 @@ fn say_usage(error: clap::Error, args: &[OsString]) {
         .iter()
         .map(|arg| shown::one_line(&arg.to_string_lossy()).into_owned().into())
         .collect();
-    let error = if shown == args { Some(error) } else { Cli::try_parse_from(&shown).err() };
+    let error = if shown == args { Some(error) } else { parse(&shown).err() };
     match error {
         // Nobody reads it any more if this fails.
         Some(error) => drop(error.print()),

@@ -55,15 +55,17 @@ impl ImageFormat {
         }
     }
 
-    /// The format of a file to be written, as [`ImageFormat::from_extension`].
+    /// The format of a file to be written.
     ///
     /// # Errors
-    /// And [`ImageError::NotWritten`] for one that is only read, [`ImageError::NoOriginal`] for DICOM.
+    /// [`ImageError::OutputExtension`] for one that is no format's, [`ImageError::NotWritten`] for one that is only
+    /// read, [`ImageError::NoOriginal`] for DICOM.
     pub fn for_output(extension: &str) -> Result<ImageFormat, ImageError> {
-        match ImageFormat::from_extension(extension)? {
-            format @ ImageFormat::Jpeg => Err(ImageError::NotWritten { format }),
-            ImageFormat::Dicom => Err(ImageError::NoOriginal),
-            format => Ok(format),
+        match ImageFormat::from_extension(extension) {
+            Err(_) => Err(ImageError::OutputExtension { extension: extension.into() }),
+            Ok(format @ ImageFormat::Jpeg) => Err(ImageError::NotWritten { format }),
+            Ok(ImageFormat::Dicom) => Err(ImageError::NoOriginal),
+            Ok(format) => Ok(format),
         }
     }
 
@@ -270,5 +272,7 @@ mod tests {
         );
         let text = ImageFormat::for_output("jpg").unwrap_err().to_string();
         assert_eq!(text, "JPEG is read, not written");
+        let text = ImageFormat::for_output("s0").unwrap_err().to_string();
+        assert!(!text.contains("jpeg") && text.contains("dcm for what is DICOM"), "{text}");
     }
 }

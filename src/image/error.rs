@@ -143,6 +143,19 @@ pub enum ImageError {
         /// The greatest.
         greatest: f64,
     },
+    /// Floats that are less apart than their noise alone would take them.
+    #[error(
+        "the values are floats from {} to {}, and noise of {noise} grey levels alone would take them further apart",
+        *least as f32, *greatest as f32
+    )]
+    Faint {
+        /// The least.
+        least: f64,
+        /// The greatest.
+        greatest: f64,
+        /// The noise that was told.
+        noise: f64,
+    },
     /// A range for what has a window instead.
     #[error("a range of values is for other formats than DICOM, which has a window")]
     RangeOfDicom,
@@ -246,6 +259,15 @@ pub enum ImageError {
         "`{extension}` is no image format; expected png, pgm, ppm, tiff, bmp, jpeg, dcm or npy"
     )]
     Extension {
+        /// What was given, without the dot.
+        extension: String,
+    },
+    /// The same of a file to be written.
+    #[error(
+        "`{extension}` is no image format that is written; expected png, pgm, ppm, tiff, bmp or npy, or dcm for what is \
+         DICOM"
+    )]
+    OutputExtension {
         /// What was given, without the dot.
         extension: String,
     },

@@ -72,7 +72,7 @@ impl Extent {
     /// noise that follows from the levels (Poisson), which may reach far. A picture of one value is accepted: there is nothing to be lost.
     ///
     /// # Errors
-    /// [`ImageError::Sliver`], [`ImageError::NoLevels`].
+    /// [`ImageError::Sliver`], [`ImageError::NoLevels`], [`ImageError::Faint`].
     pub fn judge(&self, noise: Option<f64>) -> Result<(), ImageError> {
         let Extent { least, greatest, kind } = *self;
         if self.is_constant() {
@@ -90,11 +90,15 @@ impl Extent {
                     noise => MOST_LEVEL.max(255.0 + TIMES_NOISE * noise.unwrap_or(0.0)),
                 };
                 let [low, high] = UNIT;
-                let small = (least >= low && greatest <= high) || greatest - least < needed;
-                if small || greatest > most || least < -most {
-                    Err(ImageError::NoLevels { least, greatest })
-                } else {
-                    Ok(())
+                let unit = least >= low && greatest <= high;
+                let faint = greatest - least < needed;
+                match noise {
+                    _ if unit || greatest > most || least < -most => {
+                        Err(ImageError::NoLevels { least, greatest })
+                    }
+                    Some(noise) if faint => Err(ImageError::Faint { least, greatest, noise }),
+                    None if faint => Err(ImageError::NoLevels { least, greatest }),
+                    _ => Ok(()),
                 }
             }
         }
@@ -170,12 +174,14 @@ mod tests {
             ([-0.4, 1.5], Some(0.1)),
             ([-0.4, 1.5], Some(25.0)),
             ([-0.4, 1.5], None),
-            ([100.0, 120.0], Some(25.0)),
+            ([100.0, 110.0], None),
             ([9830.0, 57741.0], Some(25.0)),
             ([-1024.0, 300.0], None),
         ] {
             let error = floats(&levels, noise).unwrap_err();
             assert!(matches!(error, ImageError::NoLevels { .. }), "{error}");
         }
+        let error = floats(&[100.0, 120.0], Some(25.0)).unwrap_err();
+        assert!(matches!(error, ImageError::Faint { noise: 25.0, .. }), "{error}");
     }
 }

@@ -31,6 +31,11 @@ impl Range {
         (self.black, self.white)
     }
 
+    /// Whether it is what 16 bits can hold, which nobody chose.
+    pub fn is_of_integers(self) -> bool {
+        [Range::UNSIGNED, Range::SIGNED].contains(&self)
+    }
+
     /// The grey level of a value.
     pub fn level(self, value: f64) -> f32 {
         ((value - self.black) / (self.white - self.black) * 255.0) as f32

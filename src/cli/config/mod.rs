@@ -23,6 +23,20 @@ const NO_KEYS: [&str; 3] = ["config", "help", "version"];
 /// The most bytes a file of settings may have.
 const MAX_BYTES: u64 = 1 << 20;
 
+/// The definition of the command line, in which a variable that is empty counts as not set.
+pub(super) fn definition() -> Command {
+    without_empty(Cli::command())
+}
+
+fn without_empty(command: Command) -> Command {
+    let is_empty =
+        |arg: &Arg| arg.get_env().and_then(std::env::var_os).is_some_and(|value| value.is_empty());
+    // Another that is never set: there is no way to take the name away.
+    let command =
+        command.mut_args(|arg| if is_empty(&arg) { arg.env("").hide_env(true) } else { arg });
+    command.mut_subcommands(without_empty)
+}
+
 /// A command line, completed.
 #[derive(Debug)]
 pub(super) struct Completed {
@@ -44,7 +58,7 @@ pub(super) fn complete(
     let unchanged = |args| Completed { args, origins: BTreeMap::new() };
     let lenient = COMMANDS
         .into_iter()
-        .fold(Cli::command(), |cli, name| cli.mut_subcommand(name, without_requirements));
+        .fold(definition(), |cli, name| cli.mut_subcommand(name, without_requirements));
     let Ok(matches) = lenient.try_get_matches_from(&args) else { return Ok(unchanged(args)) };
     let Some((name, given)) = matches.subcommand().filter(|(name, _)| COMMANDS.contains(name))
     else {

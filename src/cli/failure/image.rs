@@ -60,6 +60,10 @@ pub(super) fn hint(e: &ImageError) -> Option<String> {
             Some(sliver(*least, *greatest, *remedy))
         }
         ImageError::NoLevels { least, greatest } => Some(no_levels(*least, *greatest)),
+        ImageError::Faint { least, greatest, .. } => Some(format!(
+            "say the noise in grey levels of 0 to 255; or {}",
+            no_levels(*least, *greatest)
+        )),
         e => fixed(e).map(Into::into),
     }
 }
@@ -122,6 +126,9 @@ fn fixed(e: &ImageError) -> Option<&'static str> {
         ),
         ImageError::Window { .. } => {
             Some("give another with --window CENTER,WIDTH, or none for the whole range")
+        }
+        ImageError::OutputExtension { .. } => {
+            Some("end the name in one of these, or name a folder that is there")
         }
         ImageError::NoOriginal => Some(
             "write .png or .tiff; DICOM is derived from DICOM, in `reconstruct` from the file of --like",

@@ -35,8 +35,10 @@ impl<'p> Frames<'p> {
         if found < needed {
             return Err(ImageError::Truncated { format: ImageFormat::Dicom, bytes: length });
         }
-        // Some writers pad by more than the byte that makes a length even; a frame more is no padding.
-        if found - needed >= (needed / picture.frames).max(2) {
+        // Some writers pad by more than the byte that makes a length even: with zeros, and less than a frame.
+        let more = &picture.pixels.value[needed..];
+        let is_padding = more.len() < 2 || more.iter().all(|&byte| byte == 0);
+        if !is_padding || found - needed >= (needed / picture.frames).max(2) {
             return Err(damaged("it holds more pixel data than its size needs"));
         }
         Ok(Frames { picture, packed: Vec::new() })

@@ -93,6 +93,17 @@ pub(super) fn frame(
     Ok(frame)
 }
 
+/// What lies behind the end of a stream whose markers are whole.
+pub(super) fn behind(stream: &[u8]) -> Option<&[u8]> {
+    let mut markers = Markers::of(stream).ok()?;
+    while let Some((marker, _)) = markers.step().ok()? {
+        if marker == SOS {
+            markers.skip_codes();
+        }
+    }
+    Some(markers.rest())
+}
+
 fn walk(stream: &[u8], allowed: &[Process]) -> Result<Frame, &'static str> {
     let mut markers = Markers::of(stream)?;
     let (mut frame, mut turned): (Option<Frame>, _) = (None, None);

@@ -148,13 +148,19 @@ fn check_bmp_end(bytes: &[u8]) -> Result<(), ImageError> {
     }
 }
 
-/// Its decoder fills what is missing with grey.
+/// Its decoder fills what is missing with grey, and sees nothing of what follows.
 fn check_jpeg_end(bytes: &[u8]) -> Result<(), ImageError> {
-    let end = bytes.iter().rposition(|&b| b != 0).unwrap_or(0);
-    if bytes[..=end].ends_with(&[0xff, 0xd9]) {
-        Ok(())
-    } else {
-        Err(ImageError::Truncated { format: ImageFormat::Jpeg, bytes: bytes.len() })
+    let format = ImageFormat::Jpeg;
+    let last = bytes.iter().rposition(|&b| b != 0).unwrap_or(0);
+    match jpeg::behind(bytes) {
+        Some(rest) if rest.iter().all(|&b| b == 0) => Ok(()),
+        Some([0xff, 0xd8, ..]) => {
+            Err(ImageError::Several { format, what: "a JPEG with another behind it".into() })
+        }
+        Some(rest) => Err(ImageError::Trailing { format, bytes: rest.len() }),
+        // What is wrong with its markers is told where they are read.
+        None if bytes[..=last].ends_with(&[0xff, 0xd9]) => Ok(()),
+        None => Err(ImageError::Truncated { format, bytes: bytes.len() }),
     }
 }
 
@@ -213,6 +219,16 @@ mod tests {
         assert!(matches!(error, ImageError::NotWritten { .. }));
         let cut = decode(Jpeg, &bytes[..bytes.len() - 20]).unwrap_err();
         assert!(matches!(cut, ImageError::Truncated { .. }), "{cut}");
+        assert!(decode(Jpeg, &[&bytes[..], &[0; 9]].concat()).is_ok());
+        let two = decode(Jpeg, &[&bytes[..], &bytes].concat()).unwrap_err();
+        assert!(matches!(two, ImageError::Several { .. }), "{two}");
+        for end in [&[1, 2, 3][..], &[1, 2, 0xff, 0xd9]] {
+            let more = decode(Jpeg, &[&bytes[..], end].concat()).unwrap_err();
+            assert!(
+                matches!(more, ImageError::Trailing { bytes, .. } if bytes == end.len()),
+                "{more}"
+            );
+        }
     }
 
     #[test]

@@ -22,6 +22,8 @@ const STRIPS: u16 = 273;
 const ORIENTATION: u16 = 274;
 const SAMPLES: u16 = 277;
 const PLANAR: u16 = 284;
+const TILE_WIDTH: u16 = 322;
+const TILE_HEIGHT: u16 = 323;
 const EXTRA: u16 = 338;
 const SAMPLE_FORMAT: u16 = 339;
 /// Slices of a volume (SGI), and planes of a stack (MetaMorph).
@@ -229,10 +231,22 @@ fn kind<F: Read + Seek>(entries: &mut Entries<'_, F>) -> Result<Option<String>, 
         (5 | 6, _) => return named("of complex numbers"),
         (other, _) => return Ok(Some(format!("of the sample format {other}"))),
     }
+    if samples > 1 && entries.one(PLANAR, 1)? != 1 && has_cut_tiles(entries)? {
+        return named("plane by plane in tiles that reach beyond it");
+    }
     match entries.one(FILL_ORDER, 1)? {
         2 => named("with the bits of each byte in reverse"),
         _ => Ok(None),
     }
+}
+
+/// Whether the last tiles of rows or columns are not all of the picture: the decoder takes no planes of those.
+fn has_cut_tiles<F: Read + Seek>(entries: &mut Entries<'_, F>) -> Result<bool, ImageError> {
+    let mut is_cut = |side: u16, tile: u16| -> Result<bool, ImageError> {
+        let (side, tile) = (entries.one(side, 1)?, entries.one(tile, 0)?);
+        Ok(tile > 0 && !side.is_multiple_of(tile))
+    };
+    Ok(is_cut(WIDTH, TILE_WIDTH)? || is_cut(HEIGHT, TILE_HEIGHT)?)
 }
 
 /// Of floats not all layouts are read.

@@ -66,7 +66,7 @@ pub fn read_origin(path: &Path) -> Result<Origin, PictureError> {
 /// [`read_picture`], but values that are no such levels are refused ([`Extent::judge`]) unless they were chosen.
 ///
 /// # Errors
-/// As [`read_picture`]; [`ImageError::Sliver`], [`ImageError::NoLevels`], [`ImageError::RangeOfDicom`].
+/// As [`read_picture`]; [`ImageError::Sliver`], [`ImageError::NoLevels`], [`ImageError::Faint`], [`ImageError::RangeOfDicom`].
 pub fn read_noisy(path: &Path, chosen: Chosen, noise: Option<f64>) -> Result<Scan, PictureError> {
     noisy(path, read_any(path, chosen.window, false)?, chosen, noise)
 }
@@ -104,7 +104,9 @@ pub fn read_reference(
     window: Option<Window>,
     range: Option<Range>,
 ) -> Result<Raster, PictureError> {
-    read_any(path, window, true)?.ranged(path, range)
+    let reference = read_any(path, window, true)?;
+    let range = reference.on_scale_of(range);
+    reference.ranged(path, range)
 }
 
 /// Reads a reference and an image to compare them, on the scale that was chosen or else the reference's own.
@@ -129,9 +131,10 @@ pub fn read_compared(
     if let (None, Err(e), Err(_)) = (chosen.range, expected.judge(), found.judge()) {
         return Err(PictureError::from(e).about(reference));
     }
-    let expected = expected.ranged(reference, chosen.range)?;
-    let found = found.ranged(image, chosen.range.or(expected.range()))?;
-    Ok([expected, found])
+    let of_found = found.on_scale_of(expected.image.range());
+    let of_expected = expected.on_scale_of(found.image.range().filter(|_| expected.is_float()));
+    let expected = expected.ranged(reference, chosen.range.or(of_expected))?;
+    Ok([expected, found.ranged(image, chosen.range.or(of_found))?])
 }
 
 /// An image as its file has it.
@@ -150,17 +153,30 @@ impl Decoded {
         self.format != ImageFormat::Dicom && self.image.depth() != Depth::Eight
     }
 
-    /// Whether values without noise can be what they seem.
+    /// Whether it has floats, which say nothing of their scale.
+    fn is_float(&self) -> bool {
+        self.image.depth() == Depth::Float && self.image.range().is_none()
+    }
+
+    /// Whether its values can be what they seem.
     fn judge(&self) -> Result<(), ImageError> {
-        self.extent.map_or(Ok(()), |extent| extent.judge(Some(0.0)))
+        const NEXT_TO_NO_NOISE: f64 = 1e-6;
+        self.extent.map_or(Ok(()), |extent| extent.judge(Some(NEXT_TO_NO_NOISE)))
+    }
+
+    /// The range of an image beside it, unless that is what all 16-bit integers have and these are floats that are grey
+    /// levels as they are.
+    fn on_scale_of(&self, range: Option<Range>) -> Option<Range> {
+        let are_levels =
+            |range: &Range| range.is_of_integers() && self.is_float() && self.judge().is_ok();
+        range.filter(|range| !are_levels(range))
     }
 
     /// The image, its values of `range` black and white if it takes one; without a range, floats must be levels.
     fn ranged(self, path: &Path, range: Option<Range>) -> Result<Raster, PictureError> {
-        let is_float = self.image.depth() == Depth::Float && self.image.range().is_none();
         let image = match range {
             Some(range) if self.takes_range() => self.image.scaled(range),
-            None if is_float => self.judge().map(|()| self.image),
+            None if self.is_float() => self.judge().map(|()| self.image),
             _ => Ok(self.image),
         };
         image.map_err(|e| PictureError::from(e).about(path))

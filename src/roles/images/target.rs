@@ -72,6 +72,12 @@ impl Target<'_> {
         !self.out.is_stream() && format.is_ok_and(|f| f == ImageFormat::Dicom)
     }
 
+    /// How many frames of an image become one picture here, one below the other; only DICOM keeps them apart.
+    pub fn stacked(&self, image: &Raster) -> Option<usize> {
+        let frames = image.frames();
+        (frames > 1 && !self.is_dicom()).then_some(frames)
+    }
+
     /// Opens the unfinished file.
     ///
     /// # Errors

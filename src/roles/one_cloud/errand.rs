@@ -310,6 +310,9 @@ impl Visit<'_> {
         observer: &mut dyn Observer<UserEvent>,
     ) -> Result<Result<(), UserError>, UserError> {
         let Plain { image, planes, size } = plain;
+        if let Some(frames) = errand.target(file, out).stacked(&image) {
+            observer.event(UserEvent::Stacked { out: out.name().into(), frames });
+        }
         let count = planes.len() as u64;
         done.slots_made += self.supply(size, count, observer)?;
         let own = |levels: ImageLevels, pixels| {

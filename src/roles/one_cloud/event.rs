@@ -22,6 +22,13 @@ pub enum UserEvent {
         /// Its file.
         file: PathBuf,
     },
+    /// The frames of an image become one picture, one below the other.
+    Stacked {
+        /// The picture.
+        out: PathBuf,
+        /// How many frames.
+        frames: usize,
+    },
     /// Too few slots are left, or more are wanted: they are made now, together with the cloud.
     Making {
         /// Rows and columns of the images.

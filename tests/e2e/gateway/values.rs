@@ -33,6 +33,20 @@ fn floats(lab: &Lab, name: &str, image: &GreyImage, of: impl Fn(f32) -> f32) {
     lab.write(name, &bytes);
 }
 
+/// Integers of 16 bits, as NumPy saves them.
+fn integers(lab: &Lab, name: &str, image: &GreyImage) {
+    let (height, width) = (image.height(), image.width());
+    let mut text =
+        format!("{{'descr': '<u2', 'fortran_order': False, 'shape': ({height}, {width}), }}");
+    text.push_str(&" ".repeat(118 - text.len() - 1));
+    text.push('\n');
+    let mut bytes = b"\x93NUMPY\x01\x00\x76\x00".to_vec();
+    bytes.extend(text.as_bytes());
+    let values = image.pixels().iter().map(|v| (v.clamp(0.0, 255.0) * 257.0).round() as u16);
+    bytes.extend(values.flat_map(u16::to_le_bytes));
+    lab.write(name, &bytes);
+}
+
 #[test]
 fn a_window_is_named_for_values_that_are_a_sliver() {
     let lab = Lab::new();
@@ -154,12 +168,55 @@ fn references_are_judged_before_the_work() {
     assert!(!lab.exists("x.png"));
 }
 
+/// Floats say nothing of their scale: beside integers of 16 bits they are levels where they can be, else on that scale.
+#[test]
+fn floats_and_integers_of_16_bits_are_compared_on_one_scale() {
+    let lab = Lab::new();
+    let (clean, noisy) = (clean_crop(SIZE), add_gaussian(&clean_crop(SIZE), 25.0, 5).unwrap());
+    lab.picture("clean.png", &clean);
+    integers(&lab, "clean16.npy", &clean);
+    integers(&lab, "noisy16.npy", &noisy);
+    floats(&lab, "clean.npy", &clean, |v| v);
+    floats(&lab, "noisy.npy", &noisy, |v| v);
+    floats(&lab, "clean-wide.npy", &clean, |v| v * 257.0);
+    floats(&lab, "noisy-wide.npy", &noisy, |v| v * 257.0);
+    let psnr = |reference: &str, image: &str| {
+        lab.run(&["metrics", reference, image, "--json"]).report()["psnr_db"].as_f64().unwrap()
+    };
+    let right = psnr("clean.png", "noisy.npy");
+    for (reference, image) in [
+        ("clean16.npy", "noisy16.npy"),
+        ("clean16.npy", "noisy.npy"),
+        ("clean16.npy", "noisy-wide.npy"),
+        ("clean-wide.npy", "noisy16.npy"),
+        ("clean.npy", "noisy16.npy"),
+        ("clean.npy", "noisy.npy"),
+    ] {
+        let found = psnr(reference, image);
+        assert!((found - right).abs() < 0.1, "{reference} {image}: {found}, {right}");
+    }
+    for pair in [["clean-wide.npy", "noisy-wide.npy"], ["clean.png", "noisy-wide.npy"]] {
+        named(&lab, &[&["metrics"][..], &pair].concat(), "--range");
+    }
+    let denoise = |image: &str, reference: &str| {
+        let args = ["denoise", image, "--model", TINY, "--out", "x.npy", "--force", "--json"];
+        lab.run(&[&args[..], &["--reference", reference]].concat())
+    };
+    let right = denoise("noisy16.npy", "clean.png").report()["psnr_db"].as_f64().unwrap();
+    for reference in ["clean.npy", "clean-wide.npy", "clean16.npy"] {
+        let found = denoise("noisy16.npy", reference).report()["psnr_db"].as_f64().unwrap();
+        assert!((found - right).abs() < 0.1, "{reference}: {found}, {right}");
+    }
+    denoise("noisy.npy", "clean-wide.npy").refused_once(INPUT, &["clean-wide.npy", "--range"]);
+}
+
 #[test]
 fn kinds_are_refused_by_their_names() {
     let lab = Lab::new();
     for (name, words) in [
         ("int16.tif", "signed integers of 16 bits"),
         ("palette.tif", "a palette"),
+        ("planar-tiles.tif", "plane by plane in tiles that reach beyond it"),
         ("imagej-3-slices-one-directory.tif", "an ImageJ stack of 3"),
         ("float-0-to-1.tif", "--range 0..1"),
     ] {

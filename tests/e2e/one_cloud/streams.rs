@@ -47,3 +47,22 @@ fn dicom_comes_back_as_dicom() {
         assert!(mean < 0.6 && most < 8.0, "{name}: {mean} {most} grey levels from the twin");
     }
 }
+
+/// A picture has no frames: they come below each other, and the user is told so.
+#[test]
+fn frames_become_one_picture_and_not_in_silence() {
+    let one = OneCloud::new(&[("anna", &[])]);
+    let (_cloud, address) = one.start();
+    let fixture = format!("{}/fixtures/dicom/frames.dcm", env!("CARGO_MANIFEST_DIR"));
+    one.lab.write("frames.dcm", &fs::read(fixture).unwrap());
+    let told = "3 frames are written to 'strip.png' one below the other";
+    let ended = one.client("anna", &address, &["frames.dcm", "--out", "strip.png"]);
+    assert!(ended.stderr.contains(told), "{}", ended.stderr);
+    let report = ended.report();
+    assert_eq!(
+        (&report["images"][0]["slots"], &report["images"][0]["height"]),
+        (&3.into(), &120.into())
+    );
+    let ended = one.client("anna", &address, &["frames.dcm", "--out", "frames-out.dcm"]);
+    assert!(!ended.done().stderr.contains("below"), "{}", ended.stderr);
+}

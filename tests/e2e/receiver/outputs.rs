@@ -91,9 +91,11 @@ fn images_are_not_written_over_their_inputs() {
         lab.run(&args).refused_once(USAGE, &["noisy.png", "both an input and the output"]);
         assert_eq!(lab.read("noisy.png"), before);
     }
-    for (out, words) in
-        [("x.jpg", "read, not written"), ("x", "dcm or npy"), ("no/x.png", "mkdir -p")]
-    {
+    for (out, words) in [
+        ("x.jpg", "read, not written"),
+        ("x", "name a folder that is there"),
+        ("no/x.png", "mkdir -p"),
+    ] {
         lab.run(&["denoise", "noisy.png", "--model", TINY, "--out", out])
             .refused(USAGE, &[out, words]);
         lab.run(&["reconstruct", "den.s0", "den.s1", "--keys", KEYS, "--out", out])

@@ -42,6 +42,24 @@ fn a_file_is_enough_and_what_is_nearer_comes_first() {
     check(&[], &[("PPDENOISE_CONFIG", "s.toml"), link], 1);
 }
 
+/// An empty variable counts as not set, of every command.
+#[test]
+fn empty_variables_say_nothing() {
+    let lab = Lab::new();
+    lab.picture("a.png", &crate::common::clean_crop(Size::new(16, 16)));
+    let empty = ["BACKEND", "CONFIG", "PASSPHRASE_FILE", "THREADS", "STATE"];
+    let run = |args: &[&str]| {
+        let mut command = lab.command(args);
+        command.envs(empty.map(|name| (format!("PPDENOISE_{name}"), "")));
+        let ended = command.output().unwrap();
+        (ended.status.code(), String::from_utf8_lossy(&ended.stderr).into_owned())
+    };
+    assert_eq!(run(&["metrics", "a.png", "a.png"]).0, Some(0));
+    let (code, told) = run(&["serve", "--party", "0"]);
+    assert_eq!(code, Some(2));
+    assert!(told.contains("required") && !told.contains("--config"), "{told}");
+}
+
 /// Without a file: all flags in the environment, as a container or a unit may give them.
 #[test]
 fn the_environment_is_enough() {

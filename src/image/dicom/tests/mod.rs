@@ -148,6 +148,8 @@ fn windows_that_cannot_be_are_refused() {
 #[test]
 fn what_has_no_place_is_refused() {
     let pixels = words(&VALUES);
+    let padded = picture(EXPLICIT, &SHAPE, &[], &[&pixels[..], &[0; 4]].concat());
+    assert!(decode(&padded, None).is_ok());
     let deep_rgb = Shape { bits: [32, 32], photometric: b"RGB ", ..SHAPE };
     let with = |more: &[testing::Entry<'_>]| refusal(&picture(EXPLICIT, &SHAPE, more, &pixels));
     for (text, words) in [
@@ -168,6 +170,10 @@ fn what_has_no_place_is_refused() {
         (with(&[((0x28, 0x10), b"US", &[0, 0])]), "at least 1"),
         (with(&[((0x28, 0x10), b"US", &[9, 0])]), "truncated"),
         (with(&[((0x28, 0x10), b"US", &[1, 0])]), "more pixel data"),
+        (
+            refusal(&picture(EXPLICIT, &SHAPE, &[], &[&pixels[..], &[0, 1, 0, 0]].concat())),
+            "more pixel data",
+        ),
         (with(&[((0x28, 0x1053), b"DS", b"nan ")]), "no number"),
         (with(&[((0x7fe0, 0x10), b"OW", b"")]), "truncated"),
         (
