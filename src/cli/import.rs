@@ -55,6 +55,7 @@ pub(super) fn run(args: &Import, console: &mut Console) -> Result<(), Failure> {
     let family = args.family.map(|family| match family {
         Family::Mlp => model::Family::Mlp,
         Family::Dncnn => model::Family::Dncnn,
+        Family::Ircnn => model::Family::Ircnn,
     });
     let known =
         Known { family, activation: args.activation, range: args.range, predicts: args.predicts };

@@ -3,11 +3,10 @@
 use super::load::{Arrays, Source, Tensor};
 use super::mat::Layers;
 use super::npz::Archive;
-use super::{FloatModel, ModelError, mat, onnx, others, pth, safetensors};
+use super::{FloatModel, ModelError, mat, onnx, others, pth, safetensors, zipped};
 use crate::network::MAX_WEIGHTS;
 use std::fmt;
 use std::io::{self, Read, Seek, SeekFrom};
-use zip::ZipArchive;
 
 /// The most bytes a model file may have: the most weights, in double precision, and a header.
 const MAX_BYTES: u64 = 8 * MAX_WEIGHTS as u64 + (1 << 20);
@@ -62,7 +61,7 @@ impl ModelFormat {
 
     /// PyTorch's archives hold a pickle; a damaged one is for the reader of NumPy's to complain about.
     fn of_archive(file: &mut (impl Read + Seek)) -> ModelFormat {
-        let Ok(archive) = ZipArchive::new(file) else { return ModelFormat::Npz };
+        let Ok(archive) = zipped::open(file) else { return ModelFormat::Npz };
         if archive.file_names().flatten().any(|name| name.ends_with(".pkl")) {
             ModelFormat::Pth
         } else {

@@ -44,6 +44,7 @@ mod scales;
 mod trial;
 mod twin;
 mod watch;
+mod zipped;
 
 pub(crate) use activation::ExactRelu;
 pub use activation::{Activation, ActivationSpec, Cells, EngineKind, Method, TanhPieces};

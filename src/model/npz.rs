@@ -5,7 +5,7 @@
 use super::description::{Weights, formula};
 use super::float::mean_shift::unfolded_bias;
 use super::load::{Arrays, Tensor, assemble, from_f16};
-use super::{Description, FloatLinear, FloatModel, ModelError};
+use super::{Description, FloatLinear, FloatModel, ModelError, zipped};
 use crate::image::NpyHeader;
 use ndarray::{Array1, ArrayD};
 use ndarray_npy::{ReadNpyExt, WriteNpyError, WriteNpyExt};
@@ -41,7 +41,7 @@ const DESCRIPTION: &str = "description";
 
 impl<T: Read + Seek> Archive<T> {
     pub(super) fn open(reader: T) -> Result<Self, ModelError> {
-        let npz = ZipArchive::new(reader).map_err(|e| ModelError::Npz(e.to_string()))?;
+        let npz = zipped::open(reader).map_err(|e| ModelError::Npz(e.to_string()))?;
         Ok(Archive { npz })
     }
 

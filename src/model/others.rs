@@ -1,8 +1,7 @@
 //! Model files that are not read, told by their first bytes, and how each becomes one that is.
 
-use super::ModelError;
+use super::{ModelError, zipped};
 use std::io::{Read, Seek};
-use zip::ZipArchive;
 
 /// What a pointer of Git LFS begins with.
 const LFS: &[u8] = b"version https://git-lfs.github.com/spec/";
@@ -41,7 +40,7 @@ pub(super) fn refuse(file: &mut (impl Read + Seek)) -> Result<(), ModelError> {
     file.by_ref().take(LFS.len() as u64).read_to_end(&mut begin)?;
     file.rewind()?;
     if begin.starts_with(b"PK") {
-        let refused = match ZipArchive::new(&mut *file) {
+        let refused = match zipped::open(&mut *file) {
             Err(_) => Some(CUT),
             Ok(archive) => {
                 let mut names = archive.file_names().flatten();

@@ -60,7 +60,8 @@ impl Known_ {
         let family = family.map(|text| match &*text {
             "mlp" => Ok(Family::Mlp),
             "dncnn" => Ok(Family::Dncnn),
-            _ => Err(Refused(format!("family is '{text}'; expected 'mlp' or 'dncnn'"))),
+            "ircnn" => Ok(Family::Ircnn),
+            _ => Err(Refused(format!("family is '{text}'; expected 'mlp', 'dncnn' or 'ircnn'"))),
         });
         let known = Known {
             family: family.transpose()?,

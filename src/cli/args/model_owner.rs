@@ -24,8 +24,8 @@ pub(crate) struct Import {
     /// The model to write, an .npz file for `calibrate` and `share-model`.
     #[arg(long, value_parser = named(), value_name = "FILE")]
     pub(crate) out: PathBuf,
-    /// The kind of network: mlp for dense layers on patches, or dncnn for a chain of convolutions,
-    /// whatever the names in the file suggest; if not given, the shapes decide.
+    /// The kind of network: mlp for dense layers on patches, dncnn for a chain of convolutions, or ircnn for one of
+    /// seven whose taps are apart as IRCNN's, whatever the names in the file suggest; if not given, the shapes decide.
     #[arg(long, value_name = "KIND")]
     pub(crate) family: Option<Family>,
     /// The activation: tanh, relu, leaky_relu=SLOPE or abs. A file of weights does not say it; if not given, the one
@@ -127,4 +127,5 @@ pub(crate) struct ShareModel {
 pub(crate) enum Family {
     Mlp,
     Dncnn,
+    Ircnn,
 }

@@ -100,7 +100,7 @@ pub(crate) struct Metrics {
     /// The clean image; - for standard input.
     #[arg(value_name = "REFERENCE")]
     pub(crate) reference: PathBuf,
-    /// The image to judge, which is rounded and clipped to 8 bits first; - for standard input.
+    /// The image to judge, which is rounded and clipped to 8 bits first, or to its 16; - for standard input.
     #[arg(value_name = "IMAGE")]
     pub(crate) image: PathBuf,
     #[command(flatten)]

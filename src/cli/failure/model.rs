@@ -80,7 +80,9 @@ impl From<ImportError> for Failure {
             ImportError::Foreign(_) => {
                 "`ppdenoise inspect` lists its arrays; docs/models.md tells what can be brought"
             }
-            ImportError::Range(_) => "give another --range, or leave it away",
+            ImportError::Range(_) => {
+                "its 0 must be black or mid-grey, which zeros around its maps are then: train it on such levels"
+            }
             ImportError::Undecided { .. } => {
                 "look it up where the network comes from: its code, or the page that it was published on"
             }

@@ -5,6 +5,7 @@ use super::foreign::{self, shown};
 use super::form::{self, Form, Listed, Outside};
 use super::layer::{Layer, Parts, values};
 use super::names::{self, Name, Role};
+use super::order::{is_apart, normalises, places};
 use super::published::{self, Published};
 use super::reparametrised;
 use super::whole::ModuleFacts;
@@ -108,21 +109,24 @@ impl Plan {
     ) -> Result<Plan, ImportError> {
         let all: Vec<&str> = tensors.iter().map(|tensor| tensor.name.as_str()).collect();
         let names = names::inner(&all);
-        foreign::several(&names)?;
+        foreign::several(&names, tensors)?;
         if let (Some(plan), None) = (Plan::unet_res(&names, tensors)?, family) {
             return Ok(plan);
         }
         if family.is_none() {
             foreign::blocks(&names)?;
         }
-        let layers = in_order(modules(&names, tensors)?, told)?;
+        let modules = modules(&names, tensors)?;
+        let layers = in_order(places(&modules, tensors, told), told)?;
         let dimensions: Vec<usize> = layers.iter().map(|l| l.weight().shape.len()).collect();
         let found = match dimensions.as_slice() {
             all if all.iter().all(|d| *d == 2) => Family::Mlp,
             all if all.iter().all(|d| *d == 4) => Family::Dncnn,
             _ => return Err(foreign::mixed(layers.iter().map(Planned::weight))),
         };
-        if let Some(family) = family.filter(|family| *family != found) {
+        let is_of =
+            |family: Family| family == found || (family == Family::Ircnn && found == Family::Dncnn);
+        if let Some(family) = family.filter(|family| !is_of(*family)) {
             let text = format!("its weights are those of the family {found}, not of {family}");
             return Err(ImportError::Foreign(text));
         }
@@ -157,6 +161,12 @@ impl Plan {
         let plan = Plan { layers, family: Family::Unet, form, averaged };
         plan.check_count()?;
         Ok(Some(plan))
+    }
+
+    /// The names of its layers, in order.
+    #[cfg(test)]
+    pub(super) fn modules(&self) -> Vec<&str> {
+        self.layers.iter().map(|layer| layer.module.as_str()).collect()
     }
 
     fn check_shapes(&self) -> Result<(), ImportError> {
@@ -261,13 +271,24 @@ impl Plan {
     }
 }
 
+/// Whether a file says that an array is of integers or truth values, in its own words.
+fn is_integer(dtype: &str) -> bool {
+    let kind = dtype.trim_start_matches(['<', '>', '|', '=', '\'']);
+    kind.starts_with(['I', 'U', 'i', 'u', 'b']) || kind == "BOOL"
+}
+
 /// The parts of each layer, by its name.
 fn modules(names: &[Name], tensors: &[Tensor]) -> Result<BTreeMap<String, Parts>, ImportError> {
     let by_name: HashMap<&str, &Tensor> = tensors.iter().map(|t| (t.name.as_str(), t)).collect();
     let mut modules: BTreeMap<String, Parts> = BTreeMap::new();
     for name in names {
         let Some(tensor) = by_name.get(name.whole.as_str()) else { continue };
-        let (module, role) = names::part(&name.inner).ok_or_else(|| foreign::unknown(tensor))?;
+        let (module, role) = match names::part(&name.inner) {
+            Some(part) => part,
+            // A count of steps, a state of a generator: no layer has integers.
+            None if is_integer(&tensor.dtype) => continue,
+            None => return Err(foreign::unknown(tensor)),
+        };
         let twice = modules.entry(module).or_default().insert(role, (*tensor).clone());
         if let Some(other) = twice {
             return Err(foreign::twice(&other, tensor));
@@ -277,18 +298,19 @@ fn modules(names: &[Name], tensors: &[Tensor]) -> Result<BTreeMap<String, Parts>
     Ok(modules)
 }
 
-/// The layers with weights in order, each with the normalisations right behind it.
+/// The layers with weights, each with the normalisations right behind it.
 fn in_order(
-    modules: BTreeMap<String, Parts>,
+    modules: Vec<(String, Parts)>,
     told: Option<&ModuleFacts>,
 ) -> Result<Vec<Planned>, ImportError> {
-    let normalises = |parts: &Parts| parts.contains_key(&Role::Mean);
-    let mut modules: Vec<(String, Parts)> = modules.into_iter().collect();
-    modules.sort_by_cached_key(|(module, parts)| names::order(module, normalises(parts)));
     let mut layers: Vec<Planned> = Vec::new();
     for (module, parts) in modules {
         if normalises(&parts) {
             let Some(before) = layers.last_mut() else { return Err(foreign::norm_first(&parts)) };
+            // One that was saved whole was checked by what it says.
+            if told.is_none() && before.norms.is_empty() && is_apart(&before.module, &module) {
+                return Err(foreign::norm_apart(&parts, before.weight()));
+            }
             check_norm(&parts, before.weight())?;
             let name = foreign::module(&parts);
             let epsilon = told.and_then(|told| told.epsilons.get(&name).copied());

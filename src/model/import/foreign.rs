@@ -3,7 +3,7 @@
 use super::ImportError;
 use super::names::{Name, Role, part, words};
 use crate::model::load::Tensor;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Words in the names of layers, and what networks have such layers.
 const BLOCKS: [(&[&str], &str); 5] = [
@@ -61,18 +61,21 @@ pub(super) fn twice(first: &Tensor, second: &Tensor) -> ImportError {
 }
 
 /// Refuses a file of several networks, as IRCNN's, one for each noise level.
-pub(super) fn several(names: &[Name]) -> Result<(), ImportError> {
-    let mut groups: BTreeMap<u64, BTreeSet<&str>> = BTreeMap::new();
+pub(super) fn several(names: &[Name], tensors: &[Tensor]) -> Result<(), ImportError> {
+    let shapes: HashMap<&str, &[usize]> =
+        tensors.iter().map(|t| (t.name.as_str(), &t.shape[..])).collect();
+    let mut groups: BTreeMap<u64, BTreeSet<(&str, &[usize])>> = BTreeMap::new();
     for name in names {
         let Some((first, rest)) = name.inner.split_once('.') else { return Ok(()) };
         let Ok(number) = first.parse() else { return Ok(()) };
-        groups.entry(number).or_default().insert(rest);
+        let shape = shapes.get(name.whole.as_str()).copied().unwrap_or_default();
+        groups.entry(number).or_default().insert((rest, shape));
     }
     let same = groups.values().collect::<BTreeSet<_>>();
     let Some(each) = same.first().filter(|_| same.len() == 1 && groups.len() > 1) else {
         return Ok(());
     };
-    let parts: Vec<_> = each.iter().filter_map(|rest| part(rest)).collect();
+    let parts: Vec<_> = each.iter().filter_map(|(rest, _)| part(rest)).collect();
     let modules = |wanted: Role| -> BTreeSet<&str> {
         let of_role = parts.iter().filter(|(_, role)| *role == wanted);
         of_role.map(|(module, _)| &module[..]).collect()
@@ -140,6 +143,16 @@ pub(super) fn no_layer(parts: &BTreeMap<Role, Tensor>) -> ImportError {
 pub(super) fn norm_first(parts: &BTreeMap<Role, Tensor>) -> ImportError {
     let name = parts.values().next().map(named).unwrap_or_default();
     foreign(format!("the batch normalisation {name} comes before every layer with weights"))
+}
+
+/// A normalisation whose number leaves room for something between it and its layer.
+pub(super) fn norm_apart(parts: &BTreeMap<Role, Tensor>, layer: &Tensor) -> ImportError {
+    let name = parts.values().next().map(named).unwrap_or_default();
+    foreign(format!(
+        "the batch normalisation {name} does not follow {} at once: an activation seems to be between them, and only \
+         what follows a layer at once can be merged into it",
+        named(layer)
+    ))
 }
 
 /// A part of a layer with another number of values than the layer has outputs.

@@ -13,6 +13,7 @@ mod graph;
 mod ircnn;
 mod layer;
 mod names;
+mod order;
 mod published;
 mod reparametrised;
 mod ways;
@@ -41,6 +42,8 @@ pub enum Family {
     Mlp,
     /// A chain of convolutions.
     Dncnn,
+    /// A chain of seven convolutions of 3x3 whose taps are apart as IRCNN's.
+    Ircnn,
     /// A U-Net of residual blocks, by its names: DRUNet.
     Unet,
     /// What the graph of an ONNX file says.
@@ -52,6 +55,7 @@ impl fmt::Display for Family {
         f.write_str(match self {
             Family::Mlp => "mlp",
             Family::Dncnn => "dncnn",
+            Family::Ircnn => "ircnn",
             Family::Unet => "unet",
             Family::Graph => "graph",
         })
@@ -62,7 +66,7 @@ impl Family {
     fn says(self) -> &'static str {
         match self {
             Family::Mlp => "a network on patches",
-            Family::Dncnn => "a chain of convolutions",
+            Family::Dncnn | Family::Ircnn => "a chain of convolutions",
             Family::Unet => "a U-Net of residual blocks",
             Family::Graph => "convolutions, as the graph says",
         }
@@ -162,7 +166,11 @@ impl ModelFile {
         let trials = Trials::of(ways, net, sigma, progress)?;
         let chosen = trials.chosen(published)?;
         let model = trials.ways[chosen].model(net, sigma)?;
-        notes.extend(published.filter(|p| p.is(&trials.ways[chosen])).map(|p| p.to_string()));
+        let published = published.filter(|p| p.is(&trials.ways[chosen]));
+        notes.extend(published.map(|p| p.to_string()));
+        if !found.is_told && published.is_none() && family == Family::Dncnn {
+            notes.push(ASSUMED.into());
+        }
         let Trials { noisy_db, tries, .. } = trials;
         Ok(Imported { model, family, notes, noisy_db, tries, chosen })
     }
@@ -294,6 +302,10 @@ impl Known {
 
 /// What is said of a network that gets the noise level.
 const TOLD: &str = "it is told the noise: --sigma is the highest level that it was trained for";
+
+/// What is said of a chain of convolutions of which a file has but the arrays.
+const ASSUMED: &str = "taken as usual, for the file does not say it: zeros around its maps and nothing that skips layers; \
+                       compare a picture with what its own program makes of it";
 
 #[cfg(test)]
 mod tests;

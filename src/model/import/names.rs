@@ -1,8 +1,8 @@
 //! What the names of arrays say: which layer each belongs to, and which of its parts it is.
 
 use crate::model::array_names::numbers;
-use crate::model::file::natural;
 use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 /// What an array is in its layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -42,22 +42,23 @@ const ROLES: [(&str, Role); 14] = [
     ("bias", Role::Bias),
 ];
 
-/// Keys under which checkpoints hold the network among other things, the best first.
-const WRAPPERS: [&str; 11] = [
-    "params_ema",
-    "ema",
-    "model_ema",
-    "net_g_ema",
-    "state_dict_ema",
-    "ema_state_dict",
-    "params",
-    "state_dict",
-    "model_state_dict",
-    "net_state_dict",
-    "network",
+/// Keys under which checkpoints hold the network among other things, the best first; and whether a part of a network
+/// may have that name too.
+const WRAPPERS: [(&str, bool); 11] = [
+    ("params_ema", false),
+    ("ema", true),
+    ("model_ema", true),
+    ("net_g_ema", true),
+    ("state_dict_ema", false),
+    ("ema_state_dict", false),
+    ("params", true),
+    ("state_dict", false),
+    ("model_state_dict", false),
+    ("net_state_dict", false),
+    ("network", true),
 ];
 /// First parts of what checkpoints hold beside the network begin so.
-const BESIDE: [&str; 3] = ["optim", "sched", "lr_sched"];
+const BESIDE: [&str; 4] = ["optim", "opt.", "sched", "lr_sched"];
 
 /// An array's name, whole and without what is around the network.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,16 +76,17 @@ pub(super) fn inner(names: &[&str]) -> Vec<Name> {
         .filter(|name| !beside(name))
         .map(|name| Name { whole: name.to_string(), inner: name.to_string() })
         .collect();
-    for wrapper in WRAPPERS {
+    for (wrapper, may_be_part) in WRAPPERS {
         let under = |name: &Name| match name.inner.split_once('.') {
-            Some((first, rest)) if first == wrapper => Some(rest.to_string()),
+            Some((first, rest)) if first == wrapper => {
+                Some(Name { inner: rest.to_string(), whole: name.whole.clone() })
+            }
             _ => None,
         };
-        if left.iter().any(|name| under(name).is_some()) {
-            left = left
-                .iter()
-                .filter_map(|n| Some(Name { inner: under(n)?, whole: n.whole.clone() }))
-                .collect();
+        let found: Vec<Name> = left.iter().filter_map(under).collect();
+        let is_part = may_be_part && has_layers_beside(&left, &found);
+        if !found.is_empty() && !is_part {
+            left = found;
             break;
         }
     }
@@ -94,10 +96,25 @@ pub(super) fn inner(names: &[&str]) -> Vec<Name> {
     left
 }
 
+/// Whether layers stand beside what is under one key: other than a whole copy of them under another.
+fn has_layers_beside(all: &[Name], under: &[Name]) -> bool {
+    let taken: HashSet<&str> = under.iter().map(|name| name.whole.as_str()).collect();
+    let layers =
+        |name: &str| part(name).map(|_| name.strip_prefix("module.").unwrap_or(name).to_string());
+    let within: BTreeSet<String> = under.iter().filter_map(|name| layers(&name.inner)).collect();
+    let mut groups: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
+    for name in all.iter().filter(|name| !taken.contains(name.whole.as_str())) {
+        let (key, rest) = name.inner.split_once('.').unwrap_or(("", &name.inner));
+        groups.entry(key).or_default().extend(layers(rest));
+    }
+    groups.values().any(|group| !group.is_empty() && *group != within)
+}
+
 /// The key of the averaged weights, if those were taken.
 pub(super) fn averaged(names: &[Name]) -> Option<&str> {
     let key = names.first()?.whole.split('.').next()?;
-    let is_average = WRAPPERS.contains(&key) && key.split('_').any(|word| word == "ema");
+    let is_average = WRAPPERS.iter().any(|(wrapper, _)| *wrapper == key)
+        && key.split('_').any(|word| word == "ema");
     (is_average && !names[0].inner.starts_with(key)).then_some(key)
 }
 
@@ -133,14 +150,14 @@ pub(super) fn words(module: &str) -> impl Iterator<Item = &str> {
     module.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty())
 }
 
-/// By what layers are put in order: words such as `head` and `tail`, the numbers in their names, a
-/// normalisation behind the layer of its number.
-pub(super) fn order(module: &str, normalises: bool) -> impl Ord + use<> {
+/// By what layers are put in order: words such as `head` and `tail`, the numbers in their names, a normalisation behind
+/// the layer of its number, and where they stand in the file.
+pub(super) fn order(module: &str, normalises: bool, place: usize) -> impl Ord + use<> {
     const FIRST: [&str; 6] = ["head", "first", "input", "in", "start", "intro"];
     const LAST: [&str; 6] = ["tail", "last", "output", "out", "end", "final"];
     let first = words(module).any(|word| FIRST.contains(&word));
     let last = words(module).any(|word| LAST.contains(&word));
-    ((last, Reverse(first)), numbers(module), normalises, natural(module))
+    ((last, Reverse(first)), numbers(module), normalises, place)
 }
 
 #[cfg(test)]
@@ -170,6 +187,19 @@ mod tests {
         assert_eq!(averaged(&inner(&plain)), None);
         let trained = ["model.a.weight", "model.b.weight", "optimizer.state.0.exp_avg"];
         assert_eq!(inners(&trained), ["a.weight", "b.weight"]);
+        let opt = ["net.a.weight", "net.b.weight", "opt.state.0.step"];
+        assert_eq!(inners(&opt), ["a.weight", "b.weight"]);
+        // A part of a network may be called as checkpoints call the whole of it.
+        for key in ["network", "params", "ema"] {
+            let [first, second] = ["0", "2"].map(|layer| format!("{key}.{layer}.weight"));
+            assert_eq!(inners(&["pre.weight", &first, &second]), ["pre.weight", &first, &second]);
+            assert_eq!(inners(&["pre.0.weight", &first, &second]).len(), 3);
+        }
+        let copy =
+            ["model.0.weight", "model.2.weight", "ema.module.0.weight", "ema.module.2.weight"];
+        assert_eq!(averaged(&inner(&copy)), Some("ema"));
+        let certain = ["state_dict.0.weight", "state_dict.2.weight", "netD.0.weight"];
+        assert_eq!(inners(&certain), ["0.weight", "2.weight"]);
         assert_eq!(inners(&["a.weight", "a.bias"]), ["a.weight", "a.bias"]);
         assert!(inners(&[]).is_empty());
     }
@@ -190,10 +220,10 @@ mod tests {
 
     #[test]
     fn layers_come_in_the_order_of_their_numbers() {
-        let mut modules =
-            [("tail", false), ("10", false), ("2", true), ("2", false), ("head", false)];
-        modules.sort_by_key(|a| order(a.0, a.1));
-        let expected = [("head", false), ("2", false), ("2", true), ("10", false), ("tail", false)];
-        assert_eq!(modules, expected);
+        let modules = ["tail", "10", "2.norm", "2", "squeeze", "head", "excite"];
+        let mut places: Vec<usize> = (0..modules.len()).collect();
+        places.sort_by_key(|i| order(modules[*i], modules[*i].ends_with("norm"), *i));
+        let found: Vec<&str> = places.iter().map(|i| modules[*i]).collect();
+        assert_eq!(found, ["head", "squeeze", "excite", "2", "2.norm", "10", "tail"]);
     }
 }

@@ -123,8 +123,16 @@ pub(super) fn ways(
     let mlp = family == Family::Mlp;
     let Net { layers, form } = net;
     let small = *form == Form::Chain && layers.iter().all(|layer| layer.shape[2..] == [3, 3]);
-    let dilations: &[bool] =
-        if !mlp && small && layers.len() == IRCNN.len() { &[false, true] } else { &[false] };
+    let as_ircnn = !mlp && small && layers.len() == IRCNN.len();
+    let dilations: &[bool] = match known.family {
+        Some(Family::Ircnn) if as_ircnn => &[true],
+        Some(Family::Ircnn) => {
+            let text = "it is not seven convolutions of 3x3, as IRCNN is";
+            return Err(ImportError::Foreign(text.into()));
+        }
+        None if as_ircnn => &[false, true],
+        _ => &[false],
+    };
     let mut ranges: Vec<Range> = RANGES.iter().filter_map(|(a, b)| Range::new(*a, *b)).collect();
     let (usual, shifts): (_, &[bool]) = if mlp {
         ranges.rotate_right(1);

@@ -14,6 +14,8 @@ pub(super) struct ModuleFacts {
     pub(super) dilations: HashMap<String, usize>,
     /// What a batch normalisation adds to a variance, by the name of the module.
     pub(super) epsilons: HashMap<String, f64>,
+    /// The names of layers and normalisations as they follow one another, of a network in which they do.
+    pub(super) sequence: Vec<String>,
 }
 
 /// What a module is in a chain.
@@ -41,6 +43,10 @@ impl ModuleFacts {
         let mut leaves = Vec::new();
         told.walk(network, &mut leaves)?;
         told.check_order(network, &leaves)?;
+        if is_sequence(network) {
+            let weighted = leaves.iter().filter(|(leaf, _)| !matches!(leaf, Leaf::Activation(_)));
+            told.sequence = weighted.map(|(_, module)| module.name.clone()).collect();
+        }
         Ok(told)
     }
 

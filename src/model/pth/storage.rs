@@ -3,6 +3,7 @@
 use super::MAX_PICKLE;
 use super::pickle::{Node, Pickle};
 use crate::model::load::Source;
+use crate::model::zipped;
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
 use zip::{CompressionMethod, ZipArchive};
@@ -78,7 +79,7 @@ pub(super) enum Container {
 impl Container {
     /// The pickle of a ZIP archive, and the archive.
     pub(super) fn archive(file: Box<dyn Source>) -> Result<(Container, Pickle), String> {
-        let mut archive = ZipArchive::new(file).map_err(|e| {
+        let mut archive = zipped::open(file).map_err(|e| {
             format!(
                 "it begins like an archive and its directory is missing ({e}): it was cut, or damaged; \
                  fetch it again"

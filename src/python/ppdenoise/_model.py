@@ -14,7 +14,7 @@ from ._errors import InvalidTypeError, InvalidValueError, ModelWarning
 
 StrPath = Union[str, "os.PathLike[str]"]
 Predicts = Literal["noise", "image", "correction"]
-Family = Literal["mlp", "dncnn"]
+Family = Literal["mlp", "dncnn", "ircnn"]
 
 
 def path_of(path: Any, name: str = "path") -> str:
@@ -51,7 +51,8 @@ class Model:
       begins at 0 or has 0 in its middle.
     - ``predicts``: what the network gives of the noisy picture x: the ``"noise"``, for x - net(x), the ``"image"``, for
       net(x), or a ``"correction"``, for x + net(x).
-    - ``family``: ``"mlp"`` for dense layers on patches, ``"dncnn"`` for a chain of convolutions.
+    - ``family``: ``"mlp"`` for dense layers on patches, ``"dncnn"`` for a chain of convolutions, ``"ircnn"`` for one of
+      seven whose taps are apart as IRCNN's.
 
     Where several ways denoise alike, `InvalidValueError` says which of these decide. With a file that has a description
     they are refused. A description beside the file that makes a noisy picture no better is told as a `ModelWarning`.

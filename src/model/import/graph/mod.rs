@@ -345,7 +345,8 @@ impl<'a> Builder<'a> {
             None => {}
         }
         let built = &self.layers[last];
-        if last + 1 < self.layers.len() || !built.added.is_empty() || built.shuffle.is_some() {
+        let is_plain = built.added.is_empty() && built.shuffle.is_none() && !built.is_transposed;
+        if last + 1 < self.layers.len() || !is_plain {
             last = self.copy(last, None)?;
         }
         let gives = self.layers[last].channels();

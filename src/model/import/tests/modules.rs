@@ -66,6 +66,46 @@ fn sequences_say_where_their_activations_are() {
     assert!(text.contains("its Conv2d `0` is a class that is not PyTorch's"), "{text}");
 }
 
+/// The modules of the layers of a plan, in order.
+fn planned(shapes: &[(&str, &[usize])], told: Option<&ModuleFacts>) -> String {
+    let text = Plan::of(&Memory::of(shapes).tensors(), None, told).unwrap().modules().join(" ");
+    text.replace(".weight", "")
+}
+
+/// Where names say nothing of the order a sequence does, and a file whose names make no chain.
+#[test]
+fn layers_follow_as_the_network_or_the_file_has_them() {
+    let named = ["head.weight", "squeeze.weight", "excite.weight", "tail.weight"];
+    let inner: &[usize] = &[4, 4, 3, 3];
+    let shapes: [&[usize]; 4] = [&[4, 1, 3, 3], inner, inner, &[1, 4, 3, 3]];
+    let with = |order: [usize; 4]| order.map(|i| (named[i], shapes[i]));
+    assert_eq!(planned(&with([0, 1, 2, 3]), None), "head squeeze excite tail");
+    assert_eq!(planned(&with([3, 2, 1, 0]), None), "head excite squeeze tail");
+    let sequence = ["head", "squeeze", "excite", "tail"].map(String::from).to_vec();
+    let told = ModuleFacts { sequence, ..ModuleFacts::default() };
+    assert_eq!(planned(&with([3, 2, 1, 0]), Some(&told)), "head squeeze excite tail");
+    let conv = |name: &str| own(name, "conv.Conv2d", &[("kernel_size", Said::Number(3.0))]);
+    let parts = vec![conv("b"), relu("r"), conv("a")];
+    let network = Module::made(("", "torch.nn.modules.container.Sequential"), &[], parts);
+    assert_eq!(ModuleFacts::by(&network).unwrap().sequence, ["b", "a"]);
+    // By their numbers these would begin with what ends them.
+    let in_file: [(&str, &[usize]); 4] = [
+        ("inc.weight", &[6, 1, 3, 3]),
+        ("body1.weight", &[5, 6, 3, 3]),
+        ("body2.weight", &[4, 5, 3, 3]),
+        ("outc.weight", &[1, 4, 3, 3]),
+    ];
+    assert_eq!(planned(&in_file, None), "inc body1 body2 outc");
+    // Blocks whose layers have the same names are one network, if their shapes differ.
+    let blocks: [(&str, &[usize]); 4] = [
+        ("0.conv1.weight", &[8, 1, 3, 3]),
+        ("0.conv2.weight", &[8, 8, 3, 3]),
+        ("1.conv1.weight", &[8, 8, 3, 3]),
+        ("1.conv2.weight", &[1, 8, 3, 3]),
+    ];
+    assert_eq!(planned(&blocks, None), "0.conv1 0.conv2 1.conv1 1.conv2");
+}
+
 /// Taps that a module says are far apart make no more weights than a file may have, whatever its arrays are.
 #[test]
 fn taps_that_are_apart_count() {

@@ -50,6 +50,15 @@ fn what_is_no_chain_is_refused_in_words() {
             "does not go with `0`, which has 8 outputs",
         ),
         (vec![("0.running_mean", vec![8]), ("0.running_var", vec![8])], "before every layer"),
+        (
+            vec![
+                conv("net.0.weight", 8, 1),
+                ("net.2.running_mean", vec![8]),
+                ("net.2.running_var", vec![8]),
+                conv("net.3.weight", 1, 8),
+            ],
+            "does not follow `net.0.weight` [8x1x3x3] at once",
+        ),
         (vec![], "no array with weights"),
         (vec![conv("module.0.weight", 8, 1), conv("0.weight", 8, 1)], "another kind"),
         (
