@@ -3,6 +3,12 @@
 use super::*;
 use crate::size::Size;
 
+/// The ways of a chain that is shorter than IRCNN.
+fn ways_of_fewer(known: Known, layers: &[Layer]) -> Result<usize, String> {
+    let ways = ways(Family::Dncnn, known, chain(layers), false);
+    ways.map(|ways| ways.len()).map_err(|e| e.to_string())
+}
+
 #[test]
 fn seven_layers_may_be_dilated() {
     let shapes = |i: usize| match i {
@@ -18,6 +24,14 @@ fn seven_layers_may_be_dilated() {
     let layers = memory.layers().unwrap();
     // Without biases 0..1 and 0..255 are one function, and so are -1..1 and -2.5..2.5.
     let known = Known { activation: Some(Activation::Relu), ..Known::default() };
+    // A family decides.
+    for (family, dilated) in [(Family::Ircnn, true), (Family::Dncnn, false)] {
+        let known = Known { family: Some(family), ..known };
+        let ways = ways(Family::Dncnn, known, chain(&layers), false).unwrap();
+        assert!(ways.len() == 6 && ways.iter().all(|way| way.dilated == dilated), "{family}");
+        let few = ways_of_fewer(known, &layers[..5]);
+        assert_eq!(few.is_err(), dilated, "{few:?}");
+    }
     let ways = ways(Family::Dncnn, known, chain(&layers), false).unwrap();
     assert_eq!(ways.len(), 12);
     assert!(ways[6].to_string().ends_with("dilated as IRCNN"));
