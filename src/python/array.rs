@@ -149,11 +149,14 @@ impl Array {
             {
                 Ok(())
             }
-            (Err(ImageError::NoLevels { .. } | ImageError::Faint { .. }), Some(_)) => extent.judge(Some(NONE)),
+            (Err(ImageError::NoLevels { .. } | ImageError::Faint { .. }), Some(_)) => {
+                extent.judge(Some(NONE))
+            }
             (judged, _) => judged,
         };
         judged.map_err(|e| match e {
-            ImageError::NoLevels { least, greatest } | ImageError::Faint { least, greatest, .. } => {
+            ImageError::NoLevels { least, greatest }
+            | ImageError::Faint { least, greatest, .. } => {
                 no_levels([least, greatest], white, range)
             }
             ImageError::Sliver { greatest, .. } => {

@@ -60,7 +60,7 @@ fn compressed_archives_and_long_pickles_are_refused() {
     // What begins like an empty archive, with another behind it.
     let hidden = [b"PK\x05\x06", &[0; 18][..], &made(zip::CompressionMethod::Deflated, 1 << 20)];
     let text = refused(&hidden.concat());
-    assert!(text.contains("no data.pkl") || text.contains("it was cut"), "{text}");
+    assert!(text.contains("no data.pkl"), "{text}");
     let text = archive(zip::CompressionMethod::Deflated, 1 << 20);
     assert!(text.contains("compressed"), "{text}");
     let text = archive(zip::CompressionMethod::Stored, 2 << 20);
