@@ -193,7 +193,7 @@ fn run(backend: Backend, work: impl Loop) {
 /// Runs `$body` with `$known` bound to the shape: a constant where it is one that networks use.
 macro_rules! by_shape {
     ($shape:expr, $known:ident => $body:expr) => {
-        by_shape!($shape, $known => $body, 15 17 18)
+        by_shape!($shape, $known => $body, 13 14 15 16 17 18)
     };
     ($shape:expr, $known:ident => $body:expr, $($bits:literal)*) => {
         match $shape {

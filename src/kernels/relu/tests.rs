@@ -128,7 +128,7 @@ fn exact_at_full_width_on_every_backend() {
             }
         }
     }
-    for n in [15, 17, 18, *INPUT_BITS.end()] {
+    for n in (13..=18).chain([12, *INPUT_BITS.end()]) {
         check::<u32>(n, Some(Zone::THREE));
         check::<u64>(n, Some(Zone::FOUR_EARLY));
         check::<u32>(n, None);
@@ -200,7 +200,7 @@ fn material_is_what_the_page_says() {
 #[test]
 fn openings_and_alarm_bits_are_the_definition() {
     for zone in [Zone::THREE, Zone::FOUR, Zone::FOUR_EARLY] {
-        for n in [6, 15, 17, 18] {
+        for n in (13..=18).chain([6]) {
             let shape = ReluShape::of::<u32>(n, Some(zone)).unwrap();
             let x: Vec<i64> = words::<u64>(5, 500).into_iter().map(|x| sign_extend(x, n)).collect();
             let shares = dealt::<u32>(&shape, u64::from(n), x.len());
