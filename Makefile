@@ -162,8 +162,8 @@ train: ## Train the default model, for hours: make train DATA=FOLDER MINUTES=360
 	RUSTFLAGS="-C target-cpu=native" CARGO_TARGET_DIR=$(CARGO_TARGET_DIR)/native \
 	  $(CARGO) build --release --locked --features train
 	$(CARGO_TARGET_DIR)/native/release/ppdenoise train $(DATA) --out $(TRAINED) --precision $(PRECISION) \
-	  --layers $(MODELS)/default.layers.json --sigma 5..75 --patch 96 --batch 4 --tails 0.1 \
-	  --teacher $(MODELS)/dncnn-s25.npz --teacher-sigma 23..75 --rate 2e-3 --warm-up 500 --hold-out 12 \
+	  --layers $(MODELS)/default.layers.json --sigma 5..75 --patch 96 --batch 4 --drawn 0.12 \
+	  --teacher $(MODELS)/fine.npz --muon 1e-2 --rate 6e-4 --warm-up 500 --hold-out 12 \
 	  --minutes $(MINUTES) --checkpoint $(TRAINED).ckpt
 
 clean: ## Remove what was built and the demo's pictures

@@ -93,7 +93,7 @@ mod tests {
     /// Sides that are no multiples of what the network needs, so that it is continued.
     const SIZE: Size = Size::new(38, 170);
 
-    /// A U-Net on blocks of 2 x 2 pixels that is told the noise.
+    /// A network on blocks of 2 x 2 pixels and on a grid of a quarter that is told the noise.
     fn told() -> FloatModel {
         let npz = include_bytes!("../../../fixtures/models/default.npz");
         load_npz(Cursor::new(&npz[..]), None).unwrap()

@@ -39,10 +39,10 @@ fn the_smallest_and_odd_pictures_come_back() {
         }
         lab.triples("trip", size, 1);
         let [first, _] = reports(lab.serve_both());
-        // 8x8 pixels are its coarsest place.
-        let places = size.map(|side| side.next_multiple_of(8)).pixels();
+        // 4x4 pixels are its coarsest place.
+        let places = size.map(|side| side.next_multiple_of(4)).pixels();
         let activations = first["images"][0]["activations"].as_u64().unwrap();
-        assert_eq!(activations as usize % (places / 64), 0, "image {number}");
+        assert_eq!(activations as usize % (places / 16), 0, "image {number}");
         let report = lab.reconstruct("secure.npy").report();
         assert_eq!(of(&report), size, "{report}");
         let found = lab.image("secure.npy");
